@@ -1,0 +1,9 @@
+//! What threads share: generational keys, wakers, one-shot channels. Atomics and locks come from [`sync`], which is std or loom.
+
+mod entry;
+pub mod oneshot;
+pub mod sync;
+mod waker;
+
+pub use entry::{Entry, EntryList};
+pub use waker::{TaskWaker, WakeQueue};

@@ -1,0 +1,91 @@
+//! [`TaskWaker`]: the one thing of the executor that any thread may call.
+
+use super::sync::atomic::{AtomicBool, Ordering};
+use super::sync::{lock, Arc, Mutex};
+use super::Entry;
+
+/// Where wakes of one executor gather until its next turn takes them.
+pub struct WakeQueue {
+    woken: Mutex<Vec<Entry>>,
+    /// The driving thread sleeps in the poller, or is about to: whoever adds work must interrupt it.
+    sleeping: AtomicBool,
+    interrupt: Box<dyn Fn() + Send + Sync>,
+}
+
+impl WakeQueue {
+    /// `interrupt` ends a wait of the poller; it is called only while the driver sleeps.
+    pub fn new(interrupt: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+        Arc::new(Self { woken: Mutex::new(Vec::new()), sleeping: AtomicBool::new(false), interrupt })
+    }
+
+    /// Moves all gathered wakes to `into`, keeping both allocations.
+    pub fn drain(&self, into: &mut Vec<Entry>) {
+        into.append(&mut lock(&self.woken));
+    }
+
+    /// The driver says that it goes to sleep. False: a wake came first, so it must not.
+    pub fn prepare_sleep(&self) -> bool {
+        self.sleeping.store(true, Ordering::SeqCst);
+        let quiet = lock(&self.woken).is_empty();
+        if !quiet {
+            self.sleeping.store(false, Ordering::SeqCst);
+        }
+        quiet
+    }
+
+    /// The driver is awake again.
+    pub fn end_sleep(&self) {
+        self.sleeping.store(false, Ordering::SeqCst);
+    }
+
+    /// Interrupts the driver if it sleeps; for work that comes another way than a wake.
+    pub fn interrupt_if_sleeping(&self) {
+        if self.sleeping.swap(false, Ordering::SeqCst) {
+            (self.interrupt)();
+        }
+    }
+
+    fn push(&self, entry: Entry) {
+        lock(&self.woken).push(entry);
+        self.interrupt_if_sleeping();
+    }
+}
+
+/// Wakes one task. Cheap to clone; harmless after the task has ended.
+///
+/// Wakes coalesce: until the task runs again, all but the first are one load of a flag. The executor clears the flag just before it
+/// runs the task, so a wake during the run is kept.
+#[derive(Clone)]
+pub struct TaskWaker {
+    shared: Arc<WakerShared>,
+}
+
+struct WakerShared {
+    entry: Entry,
+    notified: AtomicBool,
+    queue: Arc<WakeQueue>,
+}
+
+impl TaskWaker {
+    /// A waker for the task under `entry` of the executor that owns `queue`.
+    pub fn new(entry: Entry, queue: Arc<WakeQueue>) -> Self {
+        Self { shared: Arc::new(WakerShared { entry, notified: AtomicBool::new(false), queue }) }
+    }
+
+    /// Makes the task ready. Any thread; never blocks beyond an uncontended lock.
+    pub fn wake(&self) {
+        if !self.shared.notified.swap(true, Ordering::SeqCst) {
+            self.shared.queue.push(self.shared.entry);
+        }
+    }
+
+    /// The task this wakes.
+    pub fn entry(&self) -> Entry {
+        self.shared.entry
+    }
+
+    /// The executor takes the notified bit before it runs the task. True: a wake had come.
+    pub fn take_notified(&self) -> bool {
+        self.shared.notified.swap(false, Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,1 @@
+//! rustls behind one door: no type of rustls leaves this folder.

@@ -1,0 +1,84 @@
+//! [`DoNext`] makes any task one the executor can hold: it erases the task's types.
+
+use std::time::Duration;
+
+use super::engine::BoxedExecutionEngine;
+use super::task::{ExecutionAction, TaskIterator, TaskStatus};
+use super::wait::Wait;
+use crate::synca::{Entry, TaskWaker};
+
+/// What a step of an erased task came to.
+#[derive(Debug, PartialEq)]
+pub enum State {
+    /// Did something; run it again after the others.
+    Progressed,
+    /// Waits.
+    Pending(Wait),
+    /// Waits this long from receipt.
+    Delayed(Duration),
+    /// Applied an action.
+    Spawned,
+    /// An action failed to apply; the task learns it as a dropped channel.
+    SpawnFailed,
+    /// Over; remove it.
+    Done,
+}
+
+/// An erased task.
+pub trait ExecutionIterator: Send {
+    /// Called once before the first step.
+    fn started(&mut self, waker: &TaskWaker);
+    /// One step of the task under `entry`; `engine` makes an engine should the step spawn.
+    fn next(&mut self, entry: Entry, engine: &mut dyn FnMut() -> BoxedExecutionEngine) -> State;
+    /// The step panicked; the task will be dropped. Last chance to tell whoever waits.
+    fn panicked(&mut self) {}
+}
+
+/// A boxed erased task.
+pub type BoxedExecutionIterator = Box<dyn ExecutionIterator>;
+
+/// Adapts a [`TaskIterator`]; each `Ready` value goes to `sink`.
+pub struct DoNext<T, F> {
+    task: T,
+    sink: F,
+}
+
+impl<T, F> DoNext<T, F>
+where
+    T: TaskIterator + Send + 'static,
+    T::Pending: Into<Wait>,
+    F: FnMut(T::Ready) + Send + 'static,
+{
+    /// An erased `task` whose results go to `sink`.
+    pub fn boxed(task: T, sink: F) -> BoxedExecutionIterator {
+        Box::new(Self { task, sink })
+    }
+}
+
+impl<T, F> ExecutionIterator for DoNext<T, F>
+where
+    T: TaskIterator + Send,
+    T::Pending: Into<Wait>,
+    F: FnMut(T::Ready) + Send,
+{
+    fn started(&mut self, waker: &TaskWaker) {
+        self.task.started(waker);
+    }
+
+    fn next(&mut self, entry: Entry, engine: &mut dyn FnMut() -> BoxedExecutionEngine) -> State {
+        match self.task.next() {
+            None => State::Done,
+            Some(TaskStatus::Init) => State::Progressed,
+            Some(TaskStatus::Pending(pending)) => State::Pending(pending.into()),
+            Some(TaskStatus::Delayed(delay)) => State::Delayed(delay),
+            Some(TaskStatus::Spawn(mut action)) => match action.apply(entry, engine()) {
+                Ok(()) => State::Spawned,
+                Err(_) => State::SpawnFailed,
+            },
+            Some(TaskStatus::Ready(value)) => {
+                (self.sink)(value);
+                State::Progressed
+            }
+        }
+    }
+}

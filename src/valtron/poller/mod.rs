@@ -1,0 +1,112 @@
+//! The seam between an executor and the operating system's readiness.
+
+use std::io;
+use std::time::Duration;
+
+use super::wait::{Interest, SocketKey};
+use crate::synca::sync::atomic::{AtomicU32, Ordering};
+use crate::synca::sync::{lock, Arc, Mutex};
+use crate::synca::{Entry, TaskWaker};
+
+/// What is registered.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// A file descriptor (Unix) or socket (Windows), as a number. The caller owns it and deregisters before it closes.
+    Os(i64),
+    /// A socket of a simulator or of a host's transport; readiness is set by calls.
+    Virtual,
+}
+
+/// Ready bits of one socket, shared by the poller (which sets them) and the socket's owner (which clears a direction when the OS says
+/// "would block" or gives less than asked). The counter keeps a clear from losing a newer edge.
+#[derive(Debug, Default)]
+pub struct Readiness(AtomicU32);
+
+impl Readiness {
+    /// Bytes may be there to read.
+    pub const READ: u32 = 1;
+    /// There may be room to write.
+    pub const WRITE: u32 = 2;
+    /// The peer closed its side, or both are gone: reads will not block again.
+    pub const CLOSED: u32 = 4;
+    const BITS: u32 = 7;
+    const STEP: u32 = 8;
+
+    /// The bits now, and a ticket for [`Readiness::clear`].
+    pub fn load(&self) -> (u32, u32) {
+        let value = self.0.load(Ordering::SeqCst);
+        (value & Self::BITS, value)
+    }
+
+    /// Sets bits; each set is a new edge.
+    pub fn set(&self, bits: u32) {
+        let mut value = self.0.load(Ordering::SeqCst);
+        loop {
+            let next = (value | bits).wrapping_add(Self::STEP);
+            match self.0.compare_exchange(value, next, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return,
+                Err(seen) => value = seen,
+            }
+        }
+    }
+
+    /// Clears bits unless an edge came after the ticket was taken.
+    pub fn clear(&self, bits: u32, ticket: u32) {
+        let _ = self.0.compare_exchange(ticket, ticket & !bits, Ordering::SeqCst, Ordering::SeqCst);
+    }
+}
+
+/// Keys of watched sockets that became ready, for one task that watches many (the pool's idle sockets).
+#[derive(Default)]
+pub struct WatchList {
+    ready: Mutex<Vec<SocketKey>>,
+    waker: Mutex<Option<TaskWaker>>,
+}
+
+impl WatchList {
+    /// Who is woken when a key comes.
+    pub fn set_waker(&self, waker: TaskWaker) {
+        *lock(&self.waker) = Some(waker);
+    }
+
+    /// Moves the gathered keys to `into`.
+    pub fn drain(&self, into: &mut Vec<SocketKey>) {
+        into.append(&mut lock(&self.ready));
+    }
+
+    /// The poller reports a ready key.
+    pub fn push(&self, key: SocketKey) {
+        lock(&self.ready).push(key);
+        if let Some(waker) = &*lock(&self.waker) {
+            waker.wake();
+        }
+    }
+}
+
+/// Readiness of sockets, one per executor. All but `wait` may be called from any thread and never block.
+pub trait Poller: Send + Sync {
+    /// Makes a socket known. The returned bits are updated by `wait`.
+    fn register(&self, source: Source) -> io::Result<(SocketKey, Arc<Readiness>)>;
+
+    /// Forgets a socket; must come before its close. A stale key is harmless.
+    fn deregister(&self, key: SocketKey);
+
+    /// Task `waiter` waits for the socket. True: it is ready already, run the task. Replaces any earlier waiter or watch.
+    fn arm(&self, key: SocketKey, interest: Interest, waiter: Entry) -> bool;
+
+    /// Nobody waits for the socket now.
+    fn disarm(&self, key: SocketKey);
+
+    /// Any readability, close or error of the socket goes to `list`. Replaces a waiter. True: something is there already (and is not pushed).
+    fn watch(&self, key: SocketKey, list: &Arc<WatchList>) -> bool;
+
+    /// Gathers events; appends the tasks to run to `woken`; returns how many events there were. `Some(ZERO)` only looks, `None` has no
+    /// limit. A signal ends it with `ErrorKind::Interrupted`. Only the thread that drives the executor calls this.
+    fn wait(&self, timeout: Option<Duration>, woken: &mut Vec<Entry>) -> io::Result<usize>;
+
+    /// Ends a `wait`, now or the next one. Any thread.
+    fn notify(&self);
+
+    /// What a host may put into its own loop: readable while `wait` would find something. `None` where there is no such thing.
+    fn handle(&self) -> Option<i64>;
+}
