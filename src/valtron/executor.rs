@@ -149,11 +149,8 @@ impl Executor {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let result = if self.shared.wakes.prepare_sleep() && !self.shared.is_filled() {
-            self.look(timeout)
-        } else {
-            Ok(0)
-        };
+        let result =
+            if self.shared.wakes.prepare_sleep() && !self.shared.is_filled() { self.look(timeout) } else { Ok(0) };
         self.shared.wakes.end_sleep();
         self.signal_host();
         result

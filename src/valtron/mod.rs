@@ -8,11 +8,16 @@ mod do_next;
 mod engine;
 mod executor;
 mod inbox;
+#[cfg(all(feature = "multi", not(target_arch = "wasm32")))]
+pub mod multi;
 pub mod poller;
 mod queue;
+pub mod sim;
 pub mod single;
 mod table;
 mod task;
+#[cfg(test)]
+mod test_tasks;
 pub mod time;
 mod timers;
 mod wait;
