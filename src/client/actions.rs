@@ -81,7 +81,8 @@ impl<N: Net> ExecutionAction for ResolveAction<N> {
 
 fn lift_once<T>(task: &mut Option<T>, parent: Entry, engine: &BoxedExecutionEngine) -> GenericResult<()>
 where
-    T: TaskIterator<Ready = (), Pending = Wait> + Send + 'static,
+    T: TaskIterator<Ready = ()> + Send + 'static,
+    T::Pending: Into<Wait>,
 {
     if let Some(task) = task.take() {
         engine.lift(DoNext::boxed(task, |()| {}), Some(parent))?;

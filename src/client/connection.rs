@@ -3,8 +3,8 @@
 use super::error::{HttpClientError, Phase};
 use super::status::Status;
 use super::target::Origin;
-use crate::net::{Io, NetError, Net, Socket};
-use crate::tls::{Plain, TlsIo, TlsSession};
+use crate::net::{Io, Net, NetError, Socket};
+use crate::tls::{HandshakeKind, Plain, TlsIo, TlsSession};
 use crate::valtron::{Interest, SocketKey, Wait};
 
 /// What one read from a connection came to.
@@ -76,7 +76,7 @@ impl<N: Net> Connection<N> {
 
     /// Over a finished handshake.
     pub fn secure(origin: Origin, socket: N::Socket, session: Box<TlsSession>) -> Self {
-        let tls_resumed = session.resumed();
+        let tls_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         Self { origin, transport: Transport::Tls(socket, session), reused: false, tls_resumed }
     }
 
@@ -151,7 +151,7 @@ impl<N: Net> Connection<N> {
     pub fn is_clean(&self) -> bool {
         match &self.transport {
             Transport::Plain(_) => true,
-            Transport::Tls(_, session) => !session.has_plaintext() && !session.wants_write(),
+            Transport::Tls(_, session) => !session.has_plaintext() && !session.wants_write() && !session.wants_step(),
         }
     }
 
@@ -191,8 +191,11 @@ fn read_tls<S: Socket>(socket: &mut S, session: &mut TlsSession, into: &mut [u8]
             Plain::TruncatedEnd => return Ok(Read::TruncatedEnd),
             Plain::NeedMore => {}
         }
-        if session.pull(socket)? == Io::WouldBlock {
-            return Ok(Read::WouldBlock);
+        if !session.wants_step() {
+            if session.pull(socket)? == Io::WouldBlock {
+                return Ok(Read::WouldBlock);
+            }
+            continue;
         }
         session.step().map_err(ConnectionError::Tls)?;
         if session.wants_write() {

@@ -21,8 +21,8 @@ pub struct Context<N: Net> {
     pub pool: Pool<N>,
     /// The client's host side.
     pub host: Arc<HostSide>,
-    /// The client's trust and sessions.
-    pub tls: TlsSettings,
+    /// The client's trust and sessions; `None`: this build has no TLS.
+    pub tls: Option<TlsSettings>,
     /// Kinds of action the host is asked about.
     pub spawn_ask: u32,
     /// How long a question waits.

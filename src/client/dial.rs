@@ -256,7 +256,10 @@ impl<N: Net> Race<N> {
                         receiver.set_waker(waker.clone());
                     }
                     self.children.push((address, receiver));
-                    return Ok(Step::Attempt(DialAction(Some(ConnectTask { socket: Some(socket), answer: Some(sender) }))));
+                    return Ok(Step::Attempt(DialAction(Some(ConnectTask {
+                        socket: Some(socket),
+                        answer: Some(sender),
+                    }))));
                 }
             }
         }

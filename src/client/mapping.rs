@@ -41,17 +41,20 @@ pub fn protocol_status(error: &ProtocolError) -> Status {
 pub fn tls_status(error: &TlsError) -> Status {
     use TlsError as T;
     match error {
-        T::CertificateExpired { .. } => Status::TlsExpired,
-        T::CertificateNotYetValid { .. } => Status::TlsNotYetValid,
+        T::CertificateExpired => Status::TlsExpired,
+        T::CertificateNotYetValid => Status::TlsNotYetValid,
         T::WrongHost { .. } => Status::TlsWrongHost,
         T::UnknownIssuer => Status::TlsUnknownCa,
         T::SelfSigned => Status::TlsSelfSigned,
         T::OtherCertificate(_) => Status::TlsCertificate,
-        T::NotTls { .. } => Status::TlsNotTls,
+        T::NotTls(_) => Status::TlsNotTls,
         T::AlertReceived { .. } => Status::TlsAlert,
-        T::PeerIncompatible(_) => Status::TlsIncompatible,
+        T::ClosedInHandshake => Status::TlsClosed,
+        T::PeerIncompatible(_) | T::NoCommonProtocol(_) => Status::TlsIncompatible,
         T::PeerMisbehaved(_) => Status::TlsPeer,
-        T::PemInvalid(_) => Status::CaPem,
+        T::PemInvalid(_) | T::NoTrust(_) => Status::CaPem,
+        T::BadServerName => Status::UrlHost,
+        T::NoMemory => Status::NoMemory,
         T::Unavailable => Status::TlsUnavailable,
         _ => Status::Internal,
     }

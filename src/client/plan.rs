@@ -152,7 +152,10 @@ impl Plan {
             RequestHeadError::HeaderValue { index, at } => HttpClientError::argument(
                 Status::HeaderValue,
                 Argument::Headers,
-                format!("headers: the value of header {index} ({:?}) holds a control character at byte {at}", name(index)),
+                format!(
+                    "headers: the value of header {index} ({:?}) holds a control character at byte {at}",
+                    name(index)
+                ),
             )
             .at_index(index),
             RequestHeadError::HeaderForbidden { index, name } => HttpClientError::argument(
@@ -161,11 +164,9 @@ impl Plan {
                 format!("headers: header {index} ({name:?}) contradicts the body or the connection"),
             )
             .at_index(index),
-            RequestHeadError::NoMemory => HttpClientError::argument(
-                Status::NoMemory,
-                Argument::Headers,
-                Status::NoMemory.message(),
-            ),
+            RequestHeadError::NoMemory => {
+                HttpClientError::argument(Status::NoMemory, Argument::Headers, Status::NoMemory.message())
+            }
             other => HttpClientError::argument(Status::UrlSyntax, Argument::Url, format!("url: {other}")),
         }
     }

@@ -175,7 +175,8 @@ impl<N: Net> TaskIterator for PoolTask<N> {
                 }
             }
             let deadline = loop {
-                let (Some((since, entry)), Some(timeout)) = (inner.by_age.first().copied(), self.pool.idle_timeout) else {
+                let (Some((since, entry)), Some(timeout)) = (inner.by_age.first().copied(), self.pool.idle_timeout)
+                else {
                     break None;
                 };
                 if now.since(since) < timeout {

@@ -68,10 +68,9 @@ fn next_target(base: &Target, location: &[u8]) -> Result<Target, HttpClientError
     // Servers send raw UTF-8 and worse; what is not UTF-8 is taken byte by byte, percent-encoded (Fetch: isomorphic decode).
     let text = match std::str::from_utf8(location) {
         Ok(text) => text.to_owned(),
-        Err(_) => location
-            .iter()
-            .map(|b| if b.is_ascii() { (*b as char).to_string() } else { format!("%{b:02X}") })
-            .collect(),
+        Err(_) => {
+            location.iter().map(|b| if b.is_ascii() { (*b as char).to_string() } else { format!("%{b:02X}") }).collect()
+        }
     };
     let mut url = base.url().join(&text).map_err(|error| bad(error.to_string()))?;
     if url.scheme() != "http" && url.scheme() != "https" {

@@ -134,6 +134,8 @@ struct Inner {
     tls_resumed: bool,
     times: [Option<Duration>; 8],
     wakers: Vec<TaskWaker>,
+    /// Who fills the buffer.
+    producer: Option<TaskWaker>,
     /// The producer parked because the buffer was full.
     starved: bool,
 }
@@ -193,6 +195,7 @@ impl RequestShared {
                 tls_resumed: false,
                 times: [None; 8],
                 wakers: Vec::new(),
+                producer: None,
                 starved: false,
             }),
         })
@@ -260,10 +263,11 @@ impl RequestShared {
         count
     }
 
-    /// The final head is there. Its body follows.
-    pub fn set_final_head(&self, head: Arc<HeadRecord>, body_total: Option<u64>) {
+    /// The final head is there. Its body follows, from the task behind `producer`.
+    pub fn set_final_head(&self, head: Arc<HeadRecord>, body_total: Option<u64>, producer: Option<TaskWaker>) {
         {
             let mut inner = lock(&self.inner);
+            inner.producer = producer;
             inner.final_head = Some(head);
             inner.body_total = body_total;
         }
@@ -339,6 +343,7 @@ impl RequestShared {
             inner.body_ended = true;
             inner.error = result.err();
             inner.wakers.clear();
+            inner.producer = None;
         }
         self.raise(event_flags::DONE);
     }
@@ -550,7 +555,7 @@ impl Inner {
     fn take_starved(&mut self) -> Option<TaskWaker> {
         if self.starved && self.body.len() * 2 <= self.body_capacity {
             self.starved = false;
-            self.wakers.last().cloned()
+            self.producer.clone()
         } else {
             None
         }

@@ -44,7 +44,10 @@ impl Target {
             return refuse(Status::UrlTooLong, Status::UrlTooLong.message().to_owned());
         }
         if let Some((at, bad)) = text.char_indices().find(|(_, c)| c.is_control() || *c == ' ' || *c == '\\') {
-            return refuse(Status::UrlSyntax, format!("url: the character {bad:?} at byte {at} must be percent-encoded"));
+            return refuse(
+                Status::UrlSyntax,
+                format!("url: the character {bad:?} at byte {at} must be percent-encoded"),
+            );
         }
         if let Some(at) = bad_percent(text) {
             return refuse(Status::UrlSyntax, format!("url: '%' at byte {at} is not followed by two hex digits"));
@@ -83,7 +86,8 @@ impl Target {
 
     /// From a URL the library made, such as a redirect's target joined to its base.
     pub fn from_url(url: Url) -> Result<Self, HttpClientError> {
-        let refuse = |status: Status, why: &str| HttpClientError::argument(status, Argument::Url, format!("url: {why}"));
+        let refuse =
+            |status: Status, why: &str| HttpClientError::argument(status, Argument::Url, format!("url: {why}"));
         let secure = match url.scheme() {
             "http" => false,
             "https" => true,

@@ -154,7 +154,10 @@ pub(super) enum Machine<N: Net> {
     Over,
 }
 
-pub(super) struct Init;
+pub(super) struct Init {
+    /// A child waits for the host, or for its parent.
+    pub wait: Wait,
+}
 
 pub(super) enum Connecting<N: Net> {
     /// To an address that the URL gives: nothing to look up, nothing to race.
@@ -229,7 +232,7 @@ impl<N: Net> Machine<N> {
     /// What the state waits for.
     fn wait(&self) -> Wait {
         match self {
-            Machine::Init(_) => Wait::EXTERNAL,
+            Machine::Init(state) => state.wait,
             Machine::Connecting(Connecting::Direct(socket)) => Wait::io(socket.key(), Interest::Write),
             Machine::Connecting(Connecting::Dialing(_)) => Wait::EXTERNAL,
             Machine::TlsHandshake(_) => Wait::EXTERNAL,
@@ -289,14 +292,9 @@ impl<N: Net> HttpRequestTask<N> {
         Self::with_role(context, shared, plan, Role::Root)
     }
 
-    pub(super) fn with_role(
-        context: Arc<Context<N>>,
-        shared: Arc<RequestShared>,
-        plan: Plan,
-        role: Role,
-    ) -> Self {
+    pub(super) fn with_role(context: Arc<Context<N>>, shared: Arc<RequestShared>, plan: Plan, role: Role) -> Self {
         let core = Core { context, shared, plan, waker: None, role, retried: false, deadline: None };
-        Self { core, machine: Machine::Init(Init), over: false }
+        Self { core, machine: Machine::Init(Init { wait: Wait::EXTERNAL }), over: false }
     }
 
     /// Where it is.
@@ -432,10 +430,9 @@ impl<N: Net> Drop for HttpRequestTask<N> {
         // Dropped before its end: a panic, or an executor that goes away with its client.
         if !self.over && matches!(self.core.role, Role::Root) {
             let status = if self.core.shared.stop().is_some() { Status::Cancelled } else { Status::Internal };
-            self.core.shared.finish(
-                Err(HttpClientError::plain(status, self.machine.phase())),
-                self.core.context.net.now(),
-            );
+            self.core
+                .shared
+                .finish(Err(HttpClientError::plain(status, self.machine.phase())), self.core.context.net.now());
         }
     }
 }

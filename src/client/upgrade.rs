@@ -86,7 +86,7 @@ impl<N: Net> TlsUpgradeTask<N> {
     fn work(&self, session: Option<Box<TlsSession>>) -> impl FnOnce() -> Stepped + Send + 'static {
         let (tls, host) = (self.context.tls.clone(), self.origin.host.clone());
         move || match session {
-            None => match tls.session(&host) {
+            None => match tls.as_ref().map_or(Err(TlsError::Unavailable), |tls| tls.session(&host)) {
                 Ok(session) => (Some(Box::new(session)), Ok(())),
                 Err(error) => (None, Err(error)),
             },
@@ -184,22 +184,19 @@ impl<N: Net> TlsUpgradeTask<N> {
         if !session.is_handshaking() {
             return Ok(Turn::Finished(session));
         }
-        match session.pull(socket) {
-            Ok(Io::Done(0)) => Err(HttpClientError::new(
-                Status::TlsClosed,
-                Phase::Tls,
-                format!("{}: {}", self.origin.host, Status::TlsClosed.message()),
-            )),
-            Ok(Io::Done(_)) => {
-                self.state = State::Due(Some(session));
-                Ok(Turn::Again)
+        // Only a whole record (or the end of the stream) is worth a step. Each read moves bytes, and a record is bounded.
+        while !session.wants_step() {
+            match session.pull(socket) {
+                Ok(Io::Done(_)) => {}
+                Ok(Io::WouldBlock) => {
+                    self.state = State::Network(session);
+                    return Ok(Turn::Wait(Wait::io(key, Interest::Read)));
+                }
+                Err(error) => return Err(self.broken(error)),
             }
-            Ok(Io::WouldBlock) => {
-                self.state = State::Network(session);
-                Ok(Turn::Wait(Wait::io(key, Interest::Read)))
-            }
-            Err(error) => Err(self.broken(error)),
         }
+        self.state = State::Due(Some(session));
+        Ok(Turn::Again)
     }
 
     fn broken(&self, error: TlsIo) -> HttpClientError {

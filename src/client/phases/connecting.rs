@@ -44,8 +44,7 @@ impl<N: Net> Core<N> {
             let now = self.context.net.now();
             self.deadline = self.plan.timeouts.connect.map(|limit| now.after(limit));
             let address = SocketAddr::new(address, origin.port);
-            let socket =
-                self.context.net.connect(address).map_err(|error| HttpClientError::connect(error, address))?;
+            let socket = self.context.net.connect(address).map_err(|error| HttpClientError::connect(error, address))?;
             return Ok(Move::To(Machine::Connecting(Connecting::Direct(socket))));
         }
         let (sender, receiver) = oneshot::channel();

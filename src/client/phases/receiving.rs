@@ -11,8 +11,8 @@ use crate::client::status::Status;
 use crate::client::task::{Core, HttpRequestState, Machine, Move, Receiving, ReceivingBody};
 use crate::net::Net;
 use crate::proto::{
-    redirect_location, response_framing, BodyDecoder, BodyKind, CloseReason, Framing, HeadStep,
-    ProtocolError, ResponseHead,
+    redirect_location, response_framing, BodyDecoder, BodyKind, CloseReason, Framing, HeadStep, ProtocolError,
+    ResponseHead,
 };
 use crate::valtron::DoNext;
 
@@ -118,8 +118,8 @@ impl<N: Net> Receiving<N> {
             return Err(HttpClientError::protocol(ProtocolError::UpgradeUnasked, Phase::FirstByte));
         }
         let method = core.plan.method.clone();
-        let framing = response_framing(&method, &head)
-            .map_err(|error| HttpClientError::protocol(error, Phase::FirstByte))?;
+        let framing =
+            response_framing(&method, &head).map_err(|error| HttpClientError::protocol(error, Phase::FirstByte))?;
         if head.is_interim() {
             core.shared.add_interim(head);
             core.shared.enter(HttpRequestState::ReceivingIntro, core.context.net.now());
@@ -138,13 +138,16 @@ impl<N: Net> Receiving<N> {
     }
 
     /// The request that follows, if this response redirects and redirects are wanted.
-    fn next_hop(&self, core: &Core<N>, head: &ResponseHead) -> Result<Option<crate::client::task::Plan>, HttpClientError> {
+    fn next_hop(
+        &self,
+        core: &Core<N>,
+        head: &ResponseHead,
+    ) -> Result<Option<crate::client::task::Plan>, HttpClientError> {
         let Some(left) = core.plan.redirects_left else { return Ok(None) };
         if !redirects::redirects(head.status) {
             return Ok(None);
         }
-        let location =
-            redirect_location(head).map_err(|error| HttpClientError::protocol(error, Phase::Redirect))?;
+        let location = redirect_location(head).map_err(|error| HttpClientError::protocol(error, Phase::Redirect))?;
         let Some(location) = location else { return Ok(None) };
         if left == 0 {
             return Err(HttpClientError::plain(Status::TooManyRedirects, Phase::Redirect));
@@ -186,7 +189,7 @@ impl<N: Net> Core<N> {
         total: Option<u64>,
     ) -> Outcome<N> {
         self.enter(HttpRequestState::ReceivingBody, self.plan.timeouts.idle);
-        self.shared.set_final_head(head, total);
+        self.shared.set_final_head(head, total, self.waker.clone());
         Ok(Move::To(Machine::ReceivingBody(body)))
     }
 
@@ -315,8 +318,7 @@ fn decode(
 ) -> Result<(usize, usize), HttpClientError> {
     let (mut used, mut taken) = (0, 0);
     while used < input.len() && !decoder.is_done() {
-        let step =
-            decoder.decode(&input[used..]).map_err(|error| HttpClientError::protocol(error, Phase::Body))?;
+        let step = decoder.decode(&input[used..]).map_err(|error| HttpClientError::protocol(error, Phase::Body))?;
         let data = &input[used..][step.data];
         if !data.is_empty() {
             sink(data)?;

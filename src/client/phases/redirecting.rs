@@ -22,6 +22,7 @@ use crate::client::task::{
 use crate::client::work::{offer, Offer};
 use crate::net::Net;
 use crate::synca::oneshot::{self, Received};
+use crate::valtron::Wait;
 
 /// Bytes of a redirect's body read away to keep its connection; more costs more than a new connection.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
@@ -53,8 +54,7 @@ impl<N: Net> Core<N> {
             http_status: head.status,
             hop: Some(head.clone()),
         };
-        let child =
-            HttpRequestTask::with_role(self.context.clone(), self.shared.clone(), plan, Role::Child(link));
+        let child = HttpRequestTask::with_role(self.context.clone(), self.shared.clone(), plan, Role::Child(link));
         let stage = RedirectStage::Deciding(body);
         let state = AwaitingRedirect { stage, verdict, go: Some(go), completion, head };
         let action = HttpClientAction::Redirect(RedirectAction::new(child));
@@ -80,7 +80,7 @@ impl<N: Net> AwaitingRedirect<N> {
                     self.stage = RedirectStage::Draining { body, left: DRAIN_BYTES_MAX };
                     Ok(Move::To(Machine::AwaitingRedirect(self)))
                 }
-                Received::Closed => self.childless(),
+                Received::Closed => childless(&self.completion),
             },
             RedirectStage::Draining { mut body, left } => {
                 let hopeless = body.keep_alive.is_err()
@@ -118,24 +118,24 @@ impl<N: Net> AwaitingRedirect<N> {
                 }
                 Received::Value(Ok(())) => Ok(Move::Finish),
                 Received::Value(Err(error)) => Err(error),
-                Received::Closed => self.childless(),
+                Received::Closed => childless(&self.completion),
             },
         }
     }
+}
 
-    /// The child is gone without a word: it panicked.
-    fn childless(self) -> Outcome<N> {
-        match self.completion.try_recv() {
-            Received::Value(Err(error)) => Err(error),
-            _ => Err(HttpClientError::plain(Status::Internal, Phase::Redirect)),
-        }
+/// The child is gone without a verdict or a completion: it was stopped, or it panicked.
+fn childless<N: Net>(completion: &oneshot::Receiver<Result<(), HttpClientError>>) -> Outcome<N> {
+    match completion.try_recv() {
+        Received::Value(Err(error)) => Err(error),
+        _ => Err(HttpClientError::plain(Status::Internal, Phase::Redirect)),
     }
 }
 
 impl ChildLink {
     /// The child's first moves: ask, tell the parent, wait until it has let go. `None`: go on and connect.
     pub(in crate::client) fn step<N: Net>(core: &mut Core<N>) -> Result<Option<Move<N>>, HttpClientError> {
-        let wait = || Ok(Some(Move::Wait(Machine::Init(Init))));
+        let wait = || Ok(Some(Move::Wait(Machine::Init(Init { wait: Wait::EXTERNAL }))));
         let Role::Child(link) = &mut core.role else { return Ok(None) };
         if link.verdict.is_some() {
             if !link.asked && core.context.asks(SpawnKind::Redirect) {
@@ -153,8 +153,7 @@ impl ChildLink {
             link.asked = true;
             let denied = match link.question.as_mut().map(|question| question.poll(&core.context)) {
                 Some(Offer::Pending(wait)) => {
-                    core.deadline = None;
-                    return Ok(Some(Move::WaitFor(Machine::Init(Init), wait)));
+                    return Ok(Some(Move::Wait(Machine::Init(Init { wait }))));
                 }
                 Some(Offer::Denied) => true,
                 _ => false,
@@ -178,9 +177,7 @@ impl ChildLink {
                 }
                 Ok(None)
             }
-            Received::Closed => {
-                Err(HttpClientError::plain(Status::Cancelled, Phase::Redirect))
-            }
+            Received::Closed => Err(HttpClientError::plain(Status::Cancelled, Phase::Redirect)),
         }
     }
 }
