@@ -10,9 +10,7 @@ pub(super) fn of(error: Error) -> TlsError {
     match error {
         Error::InvalidCertificate(fault) => certificate(fault),
         Error::NoCertificatesPresented => TlsError::OtherCertificate("the server sent none".to_owned()),
-        Error::AlertReceived(alert) => {
-            TlsError::AlertReceived { code: u8::from(alert), name: format!("{alert:?}") }
-        }
+        Error::AlertReceived(alert) => TlsError::AlertReceived { code: u8::from(alert), name: format!("{alert:?}") },
         Error::PeerIncompatible(
             what @ (PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig

@@ -1,0 +1,1 @@
+//! The network of a host that has its own: wasm32, or an engine with a transport of its own.

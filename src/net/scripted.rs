@@ -1,0 +1,1 @@
+//! A network out of a script.
