@@ -72,7 +72,7 @@ pub(super) struct Driven {
 }
 
 /// Descriptors written down in the ledger, as long as this lives.
-struct Recorded {
+pub(super) struct Recorded {
     ledger: Arc<DescriptorLedger>,
     slots: Vec<u32>,
 }
@@ -134,8 +134,10 @@ pub(super) struct Inner {
     pub poisoned: AtomicBool,
     /// A wakeup that no wait has seen yet.
     pub woken: AtomicBool,
-    /// The host sleeps at its poller, or wants its handle to tell of everything.
+    /// The host sleeps at its poller; where it drives itself, it never does.
+    #[cfg_attr(not(feature = "multi"), allow(dead_code))]
     pub asleep: Arc<AtomicBool>,
+    /// The host wants its handle to tell of everything.
     pub handle_used: Arc<AtomicBool>,
     /// A request that may not be sent twice is new: its lane looks for dead connections before it takes one.
     pub look_first: AtomicBool,
@@ -154,9 +156,7 @@ impl Client {
             extra_ca_pem: config.ca_pem.as_deref(),
             verify_off: config.tls_verify_off,
         })
-        .map_err(|error| {
-            HttpClientError::argument(tls_status(&error), Argument::CaPem, format!("ca_pem: {error}"))
-        })?;
+        .map_err(|error| HttpClientError::argument(tls_status(&error), Argument::CaPem, format!("ca_pem: {error}")))?;
         let asleep = Arc::new(AtomicBool::new(false));
         let handle_used = Arc::new(AtomicBool::new(false));
         let maker = Maker {
@@ -435,6 +435,11 @@ impl Inner {
     /// A performed request is over or freed: its lane may serve another.
     pub fn unbind(&self, request: u64) {
         let Some(driven) = lock(&self.bound).remove(&request) else { return };
+        self.spare(driven);
+    }
+
+    /// Keeps a lane for the next `perform`.
+    pub fn spare(&self, driven: Arc<Driven>) {
         if self.closed.load(Ordering::SeqCst) {
             return;
         }

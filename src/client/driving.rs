@@ -111,7 +111,7 @@ impl Client {
         let (plan, shared) = match self.new_request(config, true) {
             Ok(made) => made,
             Err(error) => {
-                self.0.give_back(driven);
+                self.0.spare(driven);
                 return Err(error);
             }
         };
@@ -147,7 +147,9 @@ impl Client {
             let _ = inner.drive_until(&driven, Some(Duration::ZERO), &over);
         }
         let outcome = match &inner.drive {
-            Drive::Inline(driven) => inner.drive_until(driven, left(inner.clock_now()), &over).map(|(reason, _)| reason),
+            Drive::Inline(driven) => {
+                inner.drive_until(driven, left(inner.clock_now()), &over).map(|(reason, _)| reason)
+            }
             #[cfg(feature = "multi")]
             Drive::Workers { .. } => inner.watch_until(left(inner.clock_now()), &over),
         };
@@ -165,8 +167,8 @@ impl Client {
                 return Err(Status::WaitTimeout);
             }
         }
-        if let Drive::Inline(driven) = &inner.drive {
-            driven.lane.context.pool.clear();
+        for lane in inner.lanes() {
+            lane.context.pool.clear();
         }
         if !inner.resolver_pool().close(left(inner.clock_now())) {
             return Err(Status::WaitTimeout);
@@ -225,7 +227,11 @@ impl Inner {
                 let executor = place.as_mut().ok_or(Status::Shutdown)?;
                 // Without a look: the wait below is the look, so that a request costs one.
                 let look = self.look_first.swap(false, Ordering::SeqCst);
-                if look { executor.run_once(SLICE) } else { executor.run_ready(SLICE) }
+                if look {
+                    executor.run_once(SLICE)
+                } else {
+                    executor.run_ready(SLICE)
+                }
             };
             self.pump();
             self.leave(driven)?;
@@ -328,10 +334,6 @@ impl Inner {
         }
     }
 
-    fn give_back(&self, driven: Arc<Driven>) {
-        let _ = driven;
-    }
-
     /// Puts new questions to the host. Returns how many were answered.
     fn pump(&self) -> usize {
         if !self.host.desk.has_unasked() {
@@ -365,8 +367,10 @@ impl Inner {
     pub fn executor_stats(&self) -> ExecutorStats {
         let mut sum = ExecutorStats::default();
         let mut lanes = self.bound_lanes();
-        if let Drive::Inline(driven) = &self.drive {
-            lanes.push(driven.clone());
+        match &self.drive {
+            Drive::Inline(driven) => lanes.push(driven.clone()),
+            #[cfg(feature = "multi")]
+            Drive::Workers { .. } => {}
         }
         for driven in lanes {
             let Ok(place) = driven.try_executor() else { continue };

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::net::ToSocketAddrs;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{descriptor, LookupError, LookupResult, Resolver};
@@ -58,6 +58,8 @@ struct Owner {
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
+    /// A thread has ended.
+    ended: Condvar,
 }
 
 #[derive(Default)]
@@ -84,7 +86,7 @@ impl ResolverPool {
 
     /// A pool of at most `threads_max` threads; with none, every look-up answers [`LookupError::NoResolver`].
     pub fn new(resolver: Arc<dyn Resolver>, threads_max: usize) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::default(), work: Condvar::new() });
+        let shared = Arc::new(Shared { state: Mutex::default(), work: Condvar::new(), ended: Condvar::new() });
         Self(Arc::new(Owner { shared, resolver, threads_max }))
     }
 
@@ -102,6 +104,23 @@ impl ResolverPool {
     /// The look-up itself, for a thread of the caller that may block.
     pub fn resolver(&self) -> Arc<dyn Resolver> {
         self.0.resolver.clone()
+    }
+
+    /// Takes no more look-ups, abandons the queued ones, and waits up to `timeout` (`None`: without limit) for the threads to end. False:
+    /// some still run; a look-up that hangs cannot be stopped.
+    pub fn close(&self, timeout: Option<Duration>) -> bool {
+        self.0.close();
+        let shared = &self.0.shared;
+        let state = lock(&shared.state);
+        let alive = |state: &mut State| state.threads > 0;
+        let threads = match timeout {
+            None => shared.ended.wait_while(state, alive).unwrap_or_else(PoisonError::into_inner).threads,
+            Some(timeout) => {
+                let waited = shared.ended.wait_timeout_while(state, timeout, alive);
+                waited.unwrap_or_else(PoisonError::into_inner).0.threads
+            }
+        };
+        threads == 0
     }
 
     /// What it has done and has.
@@ -123,6 +142,9 @@ impl Owner {
         }
         let mut dropped = Vec::new();
         let mut state = lock(&self.shared.state);
+        if state.closed {
+            return Err((job, LookupError::NoResolver));
+        }
         if state.queue.len() >= RESOLVER_QUEUE_MAX {
             state.drop_abandoned(&mut dropped);
         }
@@ -161,6 +183,12 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Owner {
+    fn close(&self) {
         let queue = {
             let mut state = lock(&self.shared.state);
             state.closed = true;
@@ -199,6 +227,7 @@ impl Shared {
             state = next;
             if timed_out && state.queue.is_empty() {
                 state.threads -= 1;
+                self.ended.notify_all();
                 return None;
             }
         }
@@ -206,8 +235,7 @@ impl Shared {
 
     fn idle<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
         state.idle += 1;
-        let (mut state, wait) =
-            self.work.wait_timeout(state, RESOLVER_IDLE).unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (mut state, wait) = self.work.wait_timeout(state, RESOLVER_IDLE).unwrap_or_else(PoisonError::into_inner);
         state.idle -= 1;
         (state, wait.timed_out())
     }
