@@ -34,6 +34,9 @@ pub fn header_drift(_: &mut Log) -> Step {
 pub fn header_compiles(log: &mut Log) -> Step {
     tools::require("gcc")?;
     tools::require("g++")?;
+    if !std::fs::read_to_string(crate::header::path()).is_ok_and(|header| crate::header::declares_api(&header)) {
+        return failed("include/valtron_http.h declares nothing");
+    }
     let alone = out_dir().join("header.c");
     std::fs::write(&alone, "#include \"valtron_http.h\"\ntypedef int valtron_header_alone;\n")?;
     for compiler in ["gcc -x c -std=c99", "gcc -x c -std=c11", "g++ -x c++ -std=c++17"] {

@@ -1,4 +1,4 @@
-//! Type-checks and builds the crate's rlib for wasm32-unknown-unknown: `valtron`, `proto` and `client` must not need an OS.
+//! Builds the crate's rlib for wasm32-unknown-unknown: `valtron`, `proto` and `client` must not need an OS.
 
 use crate::tools;
 use crate::util::{output, words, Log, Step};

@@ -86,6 +86,16 @@ pub fn serve(
     tcp.shutdown(Shutdown::Write)
 }
 
+/// What a plain server says to a ClientHello.
+pub fn plain_on_tls(mut stream: TcpStream) -> io::Result<()> {
+    if stream.read(&mut [0; 16 * 1024])? > 0 {
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+    }
+    stream.shutdown(Shutdown::Write)?;
+    // Read to the end, so that the answer is not lost to a reset.
+    io::copy(&mut stream, &mut io::sink()).map(drop)
+}
+
 /// Half of a body, then the end of TCP without close_notify.
 pub fn truncated(mut stream: Box<dyn Stream>, tcp: TcpStream, _: Arc<Shared>, _: u64) -> io::Result<()> {
     let Some(request) = read_request(&mut stream, &mut Vec::new())? else { return Ok(()) };

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/`, `/hello` | a small page; `hello, world\n` |
 //! | `/echo`, `/auth-echo`, `/cookie-echo` | the request as text; one header of it, or `(none)` |
-//! | `/bytes/N`, `/chunked/N`, `/close/N` | N bytes of the pattern by length, in chunks, until close; byte i is i mod 251 |
+//! | `/bytes/N`, `/chunked/N`, `/close/N` | N bytes by length, in chunks, until close; byte i is i mod 251 |
 //! | `/trailers` | chunked, with two trailer fields |
 //! | `/slow?ms=M`, `/drip?n=N&ms=M` | after M ms; N bytes with M ms before each |
 //! | `/stall/head`, `/stall/headers`, `/stall/body` | stops before, within, after the head, for ever |
