@@ -234,13 +234,19 @@ fn check_target(method: &str, target: &str) -> Result<(), RequestHeadError> {
     let fits = match method {
         "CONNECT" => !target.is_empty() && !target.contains('/'),
         "OPTIONS" if target == "*" => true,
-        _ => target.starts_with('/') || target.contains("://"),
+        _ => target.starts_with('/') || target.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)),
     };
     if fits {
         Ok(())
     } else {
         Err(RequestHeadError::TargetInvalid { at: 0 })
     }
+}
+
+/// Whether `text` is the scheme of an absolute URI (RFC 3986 section 3.1).
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// The first byte that cannot be part of `uri-host [":" port]` (RFC 9110 section 7.2). An empty value is legal.

@@ -53,13 +53,14 @@ fn accepted() {
 fn refused() {
     use RequestBody::{Chunked, Length, None};
     let forbidden = |index, name| HeaderForbidden { index, name };
-    let table: [(&str, &str, Fields, RequestBody, RequestHeadError); 31] = [
+    let table: [(&str, &str, Fields, RequestBody, RequestHeadError); 32] = [
         ("", "/", &[], None, MethodNotToken),
         ("GET /x", "/", &[], None, MethodNotToken),
         ("G\r\n", "/", &[], None, MethodNotToken),
         ("GET", "", &[], None, TargetInvalid { at: 0 }),
         ("GET", "a", &[], None, TargetInvalid { at: 0 }),
         ("GET", "*", &[], None, TargetInvalid { at: 0 }),
+        ("GET", "a?b=://c", &[], None, TargetInvalid { at: 0 }),
         ("CONNECT", "/", &[], None, TargetInvalid { at: 0 }),
         ("GET", "/a b", &[], None, TargetInvalid { at: 2 }),
         ("GET", "/a\r\n", &[], None, TargetInvalid { at: 2 }),
