@@ -85,6 +85,11 @@ fn encode(body: &[u8], sizes: &[u8]) -> Vec<u8> {
     while !rest.is_empty() {
         let size = usize::from(*sizes.next().unwrap_or(&7)).clamp(1, rest.len());
         valtron_http::proto::encode_chunk_head(size as u64, &mut out);
+        if size % 2 == 1 {
+            // Padding of one byte a chunk exceeds no limit, however many chunks there are.
+            out.truncate(out.len() - 2);
+            out.extend_from_slice(b" \r\n");
+        }
         out.extend_from_slice(&rest[..size]);
         out.extend_from_slice(valtron_http::proto::CHUNK_END);
         rest = &rest[size..];
