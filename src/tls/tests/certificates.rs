@@ -67,6 +67,27 @@ fn self_signed() {
     }
 }
 
+/// Goal: a self-signed certificate that is given as trusted works, unless it claims to be an authority: an authority is no server, and
+/// the error says so instead of calling it untrusted.
+#[test]
+fn a_trusted_self_signed_certificate() {
+    for (ca, works) in [(IsCa::NoCa, true), (IsCa::Ca(BasicConstraints::Unconstrained), false)] {
+        let mut params = params(&["example.test"]);
+        params.is_ca = ca;
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let pem = certificate.pem();
+        let trusting = TlsConfig { trust: Trust::PemOnly, extra_ca_pem: Some(pem.as_bytes()), verify_off: false };
+        let server = config(certificate.der().clone(), &key, rustls::ALL_VERSIONS);
+        let mut pair = Pair::new(&TlsSettings::new(trusting).expect("settings"), "example.test", &server);
+        match pair.run() {
+            Ok(_) => assert!(works),
+            Err(TlsError::OtherCertificate(text)) => assert!(!works && text.contains("CaUsedAsEndEntity"), "{text}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// Goal: with verification off a wrong certificate is accepted, and the session works.
 #[test]
 fn verification_off() {
