@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::net::ToSocketAddrs;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ struct Owner {
     shared: Arc<Shared>,
     resolver: Arc<dyn Resolver>,
     threads_max: usize,
+    forked: AtomicBool,
 }
 
 struct Shared {
@@ -85,7 +87,7 @@ impl ResolverPool {
     /// A pool of at most `threads_max` threads; with none, every look-up answers [`LookupError::NoResolver`].
     pub fn new(resolver: Arc<dyn Resolver>, threads_max: usize) -> Self {
         let shared = Arc::new(Shared { state: Mutex::default(), work: Condvar::new() });
-        Self(Arc::new(Owner { shared, resolver, threads_max }))
+        Self(Arc::new(Owner { shared, resolver, threads_max, forked: AtomicBool::new(false) }))
     }
 
     /// Queues a look-up; never blocks. Dropping the receiver abandons it.
@@ -102,6 +104,11 @@ impl ResolverPool {
     /// The look-up itself, for a thread of the caller that may block.
     pub fn resolver(&self) -> Arc<dyn Resolver> {
         self.0.resolver.clone()
+    }
+
+    /// Only in the child of a fork, where the pool's threads do not exist and may have held its lock: dropping it now does nothing.
+    pub fn set_forked(&self) {
+        self.0.forked.store(true, Ordering::SeqCst);
     }
 
     /// What it has done and has.
@@ -161,6 +168,9 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        if self.forked.load(Ordering::SeqCst) {
+            return;
+        }
         let queue = {
             let mut state = lock(&self.shared.state);
             state.closed = true;
