@@ -18,7 +18,7 @@ pub fn check(log: &mut Log) -> Step {
     }
     let mut command = words(
         "/usr/bin/cargo rustc --lib --crate-type rlib --release -Zbuild-std=std,panic_abort \
-         --ignore-rust-version --target wasm32-unknown-unknown",
+         --target wasm32-unknown-unknown",
     );
     command.arg("--target-dir").arg(target_dir);
     let path = format!("/usr/bin:{}", std::env::var("PATH").unwrap_or_default());
