@@ -21,6 +21,8 @@ pub mod ffi;
 #[cfg(not(loom))]
 pub mod net;
 #[cfg(not(loom))]
+mod process;
+#[cfg(not(loom))]
 pub mod proto;
 pub mod synca;
 #[cfg(not(loom))]
