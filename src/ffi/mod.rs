@@ -1,1 +1,8 @@
-//! (being written)
+//! The C interface.
+mod types;
+mod codes;
+mod version;
+mod allocator;
+mod client;
+mod request;
+mod action;
