@@ -94,7 +94,7 @@ pub trait Socket: Send + 'static {
 }
 
 /// What a task needs of the network; one per executor, cheap to clone.
-pub trait Net: Clone + Send + 'static {
+pub trait Net: Clone + Send + Sync + 'static {
     /// Its sockets.
     type Socket: Socket;
 

@@ -57,9 +57,20 @@ impl<T> Sender<T> {
         lock(&self.0).receiver_gone
     }
 
-    /// Who is woken when the receiver goes away.
+    /// Who is woken when the receiver goes away; at once if it has gone already.
     pub fn set_waker(&self, waker: TaskWaker) {
-        lock(&self.0).sender_waker = Some(waker);
+        let late = {
+            let mut shared = lock(&self.0);
+            if shared.receiver_gone {
+                true
+            } else {
+                shared.sender_waker = Some(waker.clone());
+                false
+            }
+        };
+        if late {
+            waker.wake();
+        }
     }
 }
 

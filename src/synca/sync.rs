@@ -3,7 +3,7 @@
 #[cfg(loom)]
 pub use loom::sync::{atomic, Arc, Mutex, MutexGuard};
 #[cfg(not(loom))]
-pub use std::sync::{atomic, Arc, Mutex, MutexGuard};
+pub use std::sync::{atomic, Arc, Mutex, MutexGuard, Weak};
 
 /// Locks, and goes on after a panic elsewhere: the data behind our locks is valid between any two statements, and a panic is
 /// reported on its own path.

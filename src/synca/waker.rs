@@ -23,6 +23,11 @@ impl WakeQueue {
         into.append(&mut lock(&self.woken));
     }
 
+    /// No wake waits to be taken.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.woken).is_empty()
+    }
+
     /// The driver says that it goes to sleep. False: a wake came first, so it must not.
     pub fn prepare_sleep(&self) -> bool {
         self.sleeping.store(true, Ordering::SeqCst);
@@ -82,6 +87,11 @@ impl TaskWaker {
     /// The task this wakes.
     pub fn entry(&self) -> Entry {
         self.shared.entry
+    }
+
+    /// A wake came that no run has answered yet.
+    pub fn is_notified(&self) -> bool {
+        self.shared.notified.load(Ordering::SeqCst)
     }
 
     /// The executor takes the notified bit before it runs the task. True: a wake had come.

@@ -3,10 +3,35 @@
 use std::io;
 use std::time::Duration;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod epoll;
+mod host;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
+mod polling;
+#[cfg(all(unix, feature = "multi"))]
+pub(crate) mod signals;
+pub(crate) mod slots;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use epoll::EpollPoller;
+pub use host::HostPoller;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
+pub use polling::PollingPoller;
+
 use super::wait::{Interest, SocketKey};
 use crate::synca::sync::atomic::{AtomicU32, Ordering};
 use crate::synca::sync::{lock, Arc, Mutex};
 use crate::synca::{Entry, TaskWaker};
+
+/// The poller of this platform.
+pub fn system() -> io::Result<Arc<dyn Poller>> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return Ok(Arc::new(EpollPoller::new()?));
+    #[cfg(target_arch = "wasm32")]
+    return Ok(Arc::new(HostPoller::new()));
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
+    return Ok(Arc::new(PollingPoller::new()?));
+}
 
 /// What is registered.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +99,14 @@ impl WatchList {
         into.append(&mut lock(&self.ready));
     }
 
-    /// The poller reports a ready key.
+    /// The poller reports a ready key. One that waits here already is not repeated: a peer that keeps sending must not make the list grow.
     pub fn push(&self, key: SocketKey) {
-        lock(&self.ready).push(key);
+        {
+            let mut ready = lock(&self.ready);
+            if !ready.contains(&key) {
+                ready.push(key);
+            }
+        }
         if let Some(waker) = &*lock(&self.waker) {
             waker.wake();
         }
@@ -109,4 +139,8 @@ pub trait Poller: Send + Sync {
 
     /// What a host may put into its own loop: readable while `wait` would find something. `None` where there is no such thing.
     fn handle(&self) -> Option<i64>;
+
+    /// This is now the child of a fork, and the OS objects are shared with the parent: from here on the poller makes no system call
+    /// that the parent could feel, `deregister` above all.
+    fn set_forked(&self) {}
 }

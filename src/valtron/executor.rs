@@ -1,0 +1,518 @@
+//! [`Executor`]: one poller, its timers, a table of tasks and the queues of those that are ready. `single`, `multi` and `sim` drive it.
+//!
+//! ```text
+//!   spawn, lift --> inbox --.
+//!   TaskWaker ----> wakes --+--> run queues --> step --+--> progressed: to the back
+//!   poller -------> events -+                          +--> pending: parked (poller, timers, waker)
+//!   timers -------> due ----'                          '--> over, or panicked: gone
+//! ```
+//!
+//! A call of [`Executor::run_once`] is a sequence of *turns*. A turn takes in what came from all four sides, then gives each task that is
+//! ready one step. All of a turn shares one `now`.
+
+use std::any::Any;
+use std::io;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::time::Duration;
+
+use super::do_next::{BoxedExecutionIterator, State};
+use super::engine::BoxedExecutionEngine;
+use super::inbox::{Engine, ExecutorHandle, Shared, Staged, Work};
+use super::poller::Poller;
+use super::queue::RunQueues;
+use super::table::{EntryStats, TaskSlot, TaskTable};
+use super::time::{Clock, Instant, TurnClock};
+use super::timers::Timers;
+use super::wait::Wait;
+use crate::synca::sync::atomic::Ordering;
+use crate::synca::sync::Arc;
+use crate::synca::{Entry, TaskWaker, WakeQueue};
+
+/// A task that asks again without waiting for anything is run again after this long: it makes headway, the machine does not glow.
+const SPIN_PENALTY: Duration = Duration::from_millis(1);
+
+/// So many waits in a row that were over before they began are luck (an edge between the look and the wait); more are a spin.
+const INSTANT_WAITS_MAX: u32 = 8;
+
+/// While tasks stay ready, the poller is looked at every so many turns, so that sockets of others do not starve.
+const LOOK_TURNS: u64 = 16;
+
+/// What a call of [`Executor::run_once`] leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Tasks are ready: call again soon.
+    pub work_left: bool,
+    /// When the earliest timer is due.
+    pub next_deadline: Option<Instant>,
+    /// Steps made in this call.
+    pub polls: u64,
+    /// Socket events found in this call.
+    pub events: usize,
+}
+
+/// What an executor has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExecutorStats {
+    /// Steps of tasks.
+    pub polls: u64,
+    /// Steps that ended in a wait.
+    pub pending_polls: u64,
+    /// Turns; a call of `run_once` makes one or more.
+    pub turns: u64,
+    /// Wakes that reached a task; coalesced ones count once.
+    pub wakes: u64,
+    /// Waits that nothing could end, or that spun: bugs of tasks.
+    pub empty_waits: u64,
+    /// Tasks that panicked.
+    pub panics: u64,
+    /// Socket events that reached a task.
+    pub events: u64,
+    /// Deadlines that reached a task.
+    pub deadlines: u64,
+}
+
+/// Which of `n` ready tasks runs next; a simulator's.
+pub(super) type Picker = Box<dyn FnMut(usize) -> usize + Send>;
+
+/// One poller and the tasks that wait at it. A task never leaves its executor.
+pub struct Executor {
+    shared: Arc<Shared>,
+    source: Arc<dyn Clock>,
+    now: TurnClock,
+    table: TaskTable,
+    queues: RunQueues,
+    timers: Timers,
+    stats: ExecutorStats,
+    strict: bool,
+    pub(super) assert_frugal: bool,
+    pub(super) picker: Option<Picker>,
+    // Kept for their allocations.
+    woken: Vec<Entry>,
+    staged: Vec<Staged>,
+}
+
+impl Executor {
+    /// An executor over `poller`, which reads the time from `clock`.
+    pub fn new(poller: Arc<dyn Poller>, clock: Arc<dyn Clock>) -> Self {
+        // Weak: sockets hold watch lists, those hold wakers, and those this closure.
+        let interrupted = Arc::downgrade(&poller);
+        let wakes = WakeQueue::new(Box::new(move || {
+            if let Some(poller) = interrupted.upgrade() {
+                poller.notify();
+            }
+        }));
+        let now = TurnClock::default();
+        now.set(clock.read());
+        Self {
+            shared: Shared::new(wakes, poller, now.clone()),
+            source: clock,
+            now,
+            table: TaskTable::default(),
+            queues: RunQueues::default(),
+            timers: Timers::default(),
+            stats: ExecutorStats::default(),
+            strict: cfg!(test),
+            assert_frugal: false,
+            picker: None,
+            woken: Vec::new(),
+            staged: Vec::new(),
+        }
+    }
+
+    /// Whether an empty wait panics (as in tests and in the simulator) or is counted and slowed down.
+    pub fn set_strict(&mut self, strict: bool) {
+        self.strict = strict;
+    }
+
+    /// Looks at the poller, then runs ready tasks until none is ready or `budget` is spent; zero makes one turn. Never blocks.
+    ///
+    /// What the steps themselves made ready is looked for once they run dry, so that an answer already in a socket comes within this call.
+    pub fn run_once(&mut self, budget: Duration) -> Turn {
+        self.drive(budget, true)
+    }
+
+    /// As [`run_once`](Self::run_once) without a look at the poller: for a driver that has just come from [`wait`](Self::wait) and wants
+    /// one system call for both.
+    pub fn run_ready(&mut self, budget: Duration) -> Turn {
+        self.drive(budget, false)
+    }
+
+    /// Blocks until an event, the next deadline, a wake, new work or a notify; no longer than `timeout`. Returns at once while tasks are
+    /// ready. Runs no task: call [`run_ready`](Self::run_ready) after it. A signal ends it with [`io::ErrorKind::Interrupted`].
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        if !self.queues.is_empty() {
+            // Only a look, so that the sockets of parked tasks do not starve behind one that is always ready.
+            return self.look(Some(Duration::ZERO));
+        }
+        let until_deadline = self.timers.next().map(|at| at.since(self.source.read()));
+        let timeout = match (timeout, until_deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let result =
+            if self.shared.wakes.prepare_sleep() && !self.shared.is_filled() { self.look(timeout) } else { Ok(0) };
+        self.shared.wakes.end_sleep();
+        self.signal_host();
+        result
+    }
+
+    /// The executor as other threads see it.
+    pub fn handle(&self) -> ExecutorHandle {
+        ExecutorHandle { shared: self.shared.clone() }
+    }
+
+    /// Tasks alive, those not yet taken in included.
+    pub fn task_count(&self) -> usize {
+        self.shared.task_count()
+    }
+
+    /// The counts so far.
+    pub fn stats(&self) -> ExecutorStats {
+        self.stats
+    }
+
+    /// What the task under `entry` has cost; `None` once it is over.
+    pub fn entry_stats(&self, entry: Entry) -> Option<EntryStats> {
+        self.table.get(entry).map(|slot| slot.stats)
+    }
+
+    /// Who lifted the task under `entry`.
+    pub fn parent_of(&self, entry: Entry) -> Option<Entry> {
+        self.table.get(entry)?.parent
+    }
+
+    /// What the task under `entry` is parked on; `None` if it is ready or over.
+    pub fn wait_of(&self, entry: Entry) -> Option<Wait> {
+        self.table.get(entry)?.wait
+    }
+
+    /// Every task taken in, with what it is parked on.
+    pub fn tasks(&self) -> impl Iterator<Item = (Entry, Option<Wait>)> + '_ {
+        self.table.iter().map(|slot| (slot.entry, slot.wait))
+    }
+
+    /// Now, from the executor's clock; `handle().clock()` has the turn's.
+    pub fn read_clock(&self) -> Instant {
+        self.source.read()
+    }
+
+    fn drive(&mut self, budget: Duration, look_first: bool) -> Turn {
+        if self.shared.host_waits.load(Ordering::SeqCst) {
+            self.shared.wakes.end_sleep();
+        }
+        let mut turn = Turn::default();
+        let mut now = self.source.read();
+        let end = now.after(budget);
+        let mut look = look_first;
+        let mut progressed = false;
+        loop {
+            self.now.set(now);
+            self.stats.turns += 1;
+            if look {
+                // A failed look is not the tasks' affair; `wait` reports it.
+                turn.events += self.look(Some(Duration::ZERO)).unwrap_or(0);
+                progressed = false;
+            }
+            self.take_staged();
+            self.take_wakes();
+            self.fire_timers(now);
+            if self.queues.is_empty() {
+                break;
+            }
+            let steps = self.queues.len();
+            for _ in 0..steps {
+                progressed |= self.step();
+                turn.polls += 1;
+                now = self.source.read();
+                if now >= end && !budget.is_zero() {
+                    break;
+                }
+            }
+            if now >= end {
+                break;
+            }
+            let dry = self.queues.is_empty() && progressed;
+            look = look_first && (dry || self.stats.turns % LOOK_TURNS == 0);
+        }
+        turn.work_left = self.has_work();
+        turn.next_deadline = self.timers.next();
+        self.signal_host();
+        turn
+    }
+
+    fn has_work(&self) -> bool {
+        !self.queues.is_empty() || self.shared.is_filled() || !self.shared.wakes.is_empty()
+    }
+
+    /// Leaves the poller's handle readable if there is work, or armed so that the first work to come makes it so.
+    fn signal_host(&self) {
+        if !self.shared.host_waits.load(Ordering::SeqCst) {
+            return;
+        }
+        let idle = self.queues.is_empty() && self.shared.wakes.prepare_sleep() && !self.shared.is_filled();
+        if !idle {
+            self.shared.wakes.end_sleep();
+            self.shared.poller.notify();
+        }
+    }
+
+    /// Waits at the poller and readies the tasks whose sockets had events.
+    fn look(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        let mut woken = std::mem::take(&mut self.woken);
+        let result = self.shared.poller.wait(timeout, &mut woken);
+        for entry in woken.drain(..) {
+            let Some(slot) = self.table.get_mut(entry) else { continue };
+            slot.armed = None;
+            slot.stats.events += 1;
+            self.stats.events += 1;
+            ready(slot, &mut self.queues);
+        }
+        self.woken = woken;
+        result
+    }
+
+    fn take_wakes(&mut self) {
+        let mut woken = std::mem::take(&mut self.woken);
+        self.shared.wakes.drain(&mut woken);
+        for entry in woken.drain(..) {
+            // A clear bit means that a step began after this wake, and saw what it was about.
+            if let Some(slot) = self.table.get_mut(entry).filter(|slot| slot.waker.is_notified()) {
+                ready(slot, &mut self.queues);
+            }
+        }
+        self.woken = woken;
+    }
+
+    fn fire_timers(&mut self, now: Instant) {
+        while let Some(entry) = self.timers.pop_due(now) {
+            let Some(slot) = self.table.get_mut(entry) else { continue };
+            slot.deadline = None;
+            if slot.wait.is_some() {
+                slot.stats.deadlines += 1;
+                self.stats.deadlines += 1;
+                ready(slot, &mut self.queues);
+            }
+        }
+    }
+
+    fn take_staged(&mut self) {
+        let mut staged = std::mem::take(&mut self.staged);
+        self.shared.take_staged(&mut staged);
+        for Staged { entry, work, parent, lifted } in staged.drain(..) {
+            let task = match work {
+                Work::Task(task) => task,
+                Work::Make(make) => match catch_unwind(AssertUnwindSafe(|| make())) {
+                    Ok(task) => task,
+                    Err(payload) => {
+                        self.stats.panics += 1;
+                        drop_guarded(payload);
+                        self.shared.release(entry);
+                        continue;
+                    }
+                },
+            };
+            let waker = TaskWaker::new(entry, self.shared.wakes.clone());
+            let mut slot = TaskSlot::new(entry, task, waker, parent);
+            slot.queued = true;
+            self.table.insert(slot);
+            if lifted {
+                self.queues.push_lifted(entry);
+            } else {
+                self.queues.push(entry);
+            }
+        }
+        self.staged = staged;
+    }
+
+    /// One step of the next ready task. True: something may have become ready by it.
+    fn step(&mut self) -> bool {
+        let next = match &mut self.picker {
+            Some(pick) => self.queues.pop_by(pick),
+            None => self.queues.pop(),
+        };
+        let Some(slot) = next.and_then(|entry| self.table.get_mut(entry)) else { return false };
+        let Some(mut task) = slot.task.take() else { return false };
+        slot.queued = false;
+        slot.stats.polls += 1;
+        self.stats.polls += 1;
+        // The only place that clears the bit: a wake from here on is answered by another step.
+        if slot.waker.take_notified() {
+            slot.stats.wakes += 1;
+            self.stats.wakes += 1;
+        }
+        let entry = slot.entry;
+        let first = !std::mem::replace(&mut slot.started, true);
+        let shared = &self.shared;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if first {
+                task.started(&slot.waker);
+            }
+            task.next(entry, &mut || -> BoxedExecutionEngine { Box::new(Engine { shared: shared.clone() }) })
+        }));
+        let state = match outcome {
+            Ok(state) => state,
+            Err(payload) => {
+                self.stats.panics += 1;
+                drop_guarded(payload);
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| task.panicked())) {
+                    drop_guarded(payload);
+                }
+                State::Done
+            }
+        };
+        self.settle(entry, task, state)
+    }
+
+    /// Puts the task where its step's outcome says.
+    fn settle(&mut self, entry: Entry, task: BoxedExecutionIterator, state: State) -> bool {
+        if state == State::Done {
+            self.finish(entry, task);
+            return true;
+        }
+        let Some(slot) = self.table.get_mut(entry) else { return false };
+        slot.task = Some(task);
+        match state {
+            State::Done | State::Progressed => self.requeue(entry),
+            State::Spawned | State::SpawnFailed => {
+                self.requeue(entry);
+                self.take_staged();
+            }
+            State::Delayed(delay) => {
+                let at = self.now.now().after(delay);
+                self.count_pending(entry);
+                self.park(entry, Wait::until(at), false);
+                return false;
+            }
+            State::Pending(wait) => {
+                self.count_pending(entry);
+                self.park(entry, wait, true);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn requeue(&mut self, entry: Entry) {
+        if let Some(slot) = self.table.get_mut(entry) {
+            slot.streak = 0;
+            ready(slot, &mut self.queues);
+        }
+    }
+
+    fn count_pending(&mut self, entry: Entry) {
+        self.stats.pending_polls += 1;
+        if let Some(slot) = self.table.get_mut(entry) {
+            slot.stats.pending_polls += 1;
+        }
+    }
+
+    /// The task waits. `judged`: a wait that is over already counts towards a spin.
+    fn park(&mut self, entry: Entry, mut wait: Wait, judged: bool) {
+        let now = self.now.now();
+        let Some(slot) = self.table.get_mut(entry) else { return };
+        if wait.is_empty() {
+            assert!(!self.strict, "task {entry:?} waits for nothing: {wait:?}");
+            self.stats.empty_waits += 1;
+            wait.deadline = Some(now.after(SPIN_PENALTY));
+        }
+        slot.wait = Some(wait);
+        let notified = slot.waker.is_notified();
+        let io_ready = arm(slot, &self.shared.poller);
+        let due = judged && wait.deadline.is_some_and(|at| at <= now);
+        if notified || io_ready || due {
+            slot.streak += u32::from(!notified);
+            if slot.streak == 1 {
+                // Only the first of a row: a task that keeps asking for what it does not take must fall foul of the rule.
+                slot.stats.events += u64::from(io_ready);
+                slot.stats.deadlines += u64::from(due && !io_ready);
+            }
+            if slot.streak > INSTANT_WAITS_MAX {
+                self.stats.empty_waits += 1;
+                slot.streak = 0;
+                set_deadline(slot, &mut self.timers, Some(now.after(SPIN_PENALTY)));
+            } else {
+                ready(slot, &mut self.queues);
+            }
+        } else {
+            slot.streak = 0;
+            set_deadline(slot, &mut self.timers, wait.deadline);
+        }
+        assert!(
+            !self.assert_frugal || slot.stats.is_frugal(),
+            "task {entry:?} polls more than anything happens: {:?}, now in {wait:?}",
+            slot.stats
+        );
+    }
+
+    fn finish(&mut self, entry: Entry, task: BoxedExecutionIterator) {
+        if let Some(mut slot) = self.table.remove(entry) {
+            set_deadline(&mut slot, &mut self.timers, None);
+            if let Some(key) = slot.armed {
+                self.shared.poller.disarm(key);
+            }
+        }
+        self.shared.release(entry);
+        drop_guarded(task);
+    }
+}
+
+impl Drop for Executor {
+    /// Drops all tasks, one guarded from the other; whoever waits for their results sees closed channels.
+    fn drop(&mut self) {
+        // Tasks may spawn while they are dropped; closed comes first, so that this has an end.
+        for staged in self.shared.close() {
+            drop_guarded(staged.work);
+        }
+        while let Some(slot) = self.table.pop() {
+            if let Some(key) = slot.armed {
+                self.shared.poller.disarm(key);
+            }
+            self.shared.release(slot.entry);
+            drop_guarded(slot.task);
+        }
+    }
+}
+
+/// Puts a task at the back, once.
+fn ready(slot: &mut TaskSlot, queues: &mut RunQueues) {
+    slot.wait = None;
+    if !slot.queued {
+        slot.queued = true;
+        queues.push(slot.entry);
+    }
+}
+
+/// Makes the task the waiter of the socket it waits for, and of no other. True: that socket is ready.
+fn arm(slot: &mut TaskSlot, poller: &Arc<dyn Poller>) -> bool {
+    let io = slot.wait.and_then(|wait| wait.io);
+    if let Some(old) = slot.armed.filter(|old| io.is_none_or(|(key, _)| key != *old)) {
+        poller.disarm(old);
+        slot.armed = None;
+    }
+    let Some((key, interest)) = io else { return false };
+    let is_ready = poller.arm(key, interest, slot.entry);
+    slot.armed = Some(key);
+    is_ready
+}
+
+/// Moves the task's one deadline; the usual one, the same as before, costs a comparison.
+fn set_deadline(slot: &mut TaskSlot, timers: &mut Timers, deadline: Option<Instant>) {
+    if slot.deadline == deadline {
+        return;
+    }
+    if let Some(old) = slot.deadline {
+        timers.remove(old, slot.entry);
+    }
+    if let Some(new) = deadline {
+        timers.insert(new, slot.entry);
+    }
+    slot.deadline = deadline;
+}
+
+/// Drops what may panic while it is dropped. A panic's own payload that panics again is leaked: there is nobody left to tell.
+fn drop_guarded<T>(value: T) {
+    let dropped: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    if let Err(payload) = dropped {
+        std::mem::forget(payload);
+    }
+}

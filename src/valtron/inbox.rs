@@ -1,0 +1,210 @@
+//! How work reaches an executor from outside a step: [`ExecutorHandle`] for any thread, `Engine` for the actions of tasks.
+
+use super::do_next::BoxedExecutionIterator;
+use super::engine::{ExecutionEngine, GenericResult};
+use super::poller::Poller;
+use super::time::TurnClock;
+use crate::synca::sync::atomic::{AtomicBool, Ordering};
+use crate::synca::sync::{lock, Arc, Mutex, Weak};
+use crate::synca::{Entry, EntryList, WakeQueue};
+
+/// Makes a task on the thread that will run it.
+pub(super) type MakeTask = Arc<dyn Fn() -> BoxedExecutionIterator + Send + Sync>;
+
+/// What is staged: a task, or how to make one.
+pub(super) enum Work {
+    Task(BoxedExecutionIterator),
+    Make(MakeTask),
+}
+
+/// Work on its way to the executor; its key is already reserved.
+pub(super) struct Staged {
+    pub(super) entry: Entry,
+    pub(super) work: Work,
+    pub(super) parent: Option<Entry>,
+    pub(super) lifted: bool,
+}
+
+#[derive(Default)]
+struct Inbox {
+    /// All live keys of the executor. They are given out here so that whoever adds a task learns its real key at once.
+    keys: EntryList<()>,
+    staged: Vec<Staged>,
+    closed: bool,
+}
+
+/// What an executor shares with its handles and engines.
+pub(super) struct Shared {
+    inbox: Mutex<Inbox>,
+    /// Something is staged: spares an idle turn the lock.
+    filled: AtomicBool,
+    pub(super) wakes: Arc<WakeQueue>,
+    pub(super) poller: Arc<dyn Poller>,
+    pub(super) clock: TurnClock,
+    /// The host sleeps on the poller's handle, so work that comes between two turns must make it readable.
+    pub(super) host_waits: AtomicBool,
+    /// The executors a broadcast reaches; empty: only this one. Weak, since they know each other.
+    peers: Mutex<Vec<Weak<Shared>>>,
+}
+
+impl Shared {
+    pub(super) fn new(wakes: Arc<WakeQueue>, poller: Arc<dyn Poller>, clock: TurnClock) -> Arc<Self> {
+        Arc::new(Self {
+            inbox: Mutex::new(Inbox::default()),
+            filled: AtomicBool::new(false),
+            wakes,
+            poller,
+            clock,
+            host_waits: AtomicBool::new(false),
+            peers: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Stages work; gives the work back if the executor is gone.
+    pub(super) fn stage(&self, work: Work, parent: Option<Entry>, lifted: bool) -> Result<Entry, Work> {
+        let entry = {
+            let mut inbox = lock(&self.inbox);
+            if inbox.closed {
+                return Err(work);
+            }
+            let entry = inbox.keys.insert(());
+            inbox.staged.push(Staged { entry, work, parent, lifted });
+            self.filled.store(true, Ordering::SeqCst);
+            entry
+        };
+        self.wakes.interrupt_if_sleeping();
+        Ok(entry)
+    }
+
+    /// Moves what is staged to `into`, keeping both allocations.
+    pub(super) fn take_staged(&self, into: &mut Vec<Staged>) {
+        if self.is_filled() {
+            let mut inbox = lock(&self.inbox);
+            self.filled.store(false, Ordering::SeqCst);
+            into.append(&mut inbox.staged);
+        }
+    }
+
+    pub(super) fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::SeqCst)
+    }
+
+    /// The task under `entry` is over.
+    pub(super) fn release(&self, entry: Entry) {
+        lock(&self.inbox).keys.remove(entry);
+    }
+
+    /// Tasks alive, staged ones included.
+    pub(super) fn task_count(&self) -> usize {
+        lock(&self.inbox).keys.len()
+    }
+
+    /// Nothing more is taken in. What was staged comes back, to be dropped outside the lock.
+    pub(super) fn close(&self) -> Vec<Staged> {
+        let mut inbox = lock(&self.inbox);
+        inbox.closed = true;
+        std::mem::take(&mut inbox.staged)
+    }
+
+    fn broadcast(&self, make: MakeTask) -> bool {
+        // Copied out: `stage` may drop work, and what is dropped there may call anything.
+        let peers: Vec<_> = lock(&self.peers).iter().filter_map(Weak::upgrade).collect();
+        if peers.is_empty() {
+            return self.stage(Work::Make(make), None, false).is_ok();
+        }
+        peers.iter().fold(true, |all, peer| peer.stage(Work::Make(make.clone()), None, false).is_ok() && all)
+    }
+}
+
+/// An executor as other threads and the host see it. Cheap to clone; harmless after the executor is gone.
+#[derive(Clone)]
+pub struct ExecutorHandle {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl ExecutorHandle {
+    /// Adds a task at the back of the queue. Any thread. Of an executor that is gone, the task is dropped.
+    pub fn spawn(&self, task: BoxedExecutionIterator) {
+        let _ = self.shared.stage(Work::Task(task), None, false);
+    }
+
+    /// As [`spawn`](Self::spawn), and answers the task's key; `None`: the executor is gone.
+    pub fn schedule(&self, task: BoxedExecutionIterator) -> Option<Entry> {
+        self.shared.stage(Work::Task(task), None, false).ok()
+    }
+
+    /// Adds a task before all scheduled ones, as a child of `parent`. Any thread; `None`: the executor is gone.
+    pub fn lift(&self, task: BoxedExecutionIterator, parent: Option<Entry>) -> Option<Entry> {
+        self.shared.stage(Work::Task(task), parent, true).ok()
+    }
+
+    /// Ends a wait of the executor, now or the next one.
+    pub fn notify(&self) {
+        self.shared.poller.notify();
+    }
+
+    /// The executor's poller.
+    pub fn poller(&self) -> Arc<dyn Poller> {
+        self.shared.poller.clone()
+    }
+
+    /// The present turn's time.
+    pub fn clock(&self) -> TurnClock {
+        self.shared.clock.clone()
+    }
+
+    /// Tasks were spawned that no turn has taken in yet.
+    pub fn has_injected(&self) -> bool {
+        self.shared.is_filled()
+    }
+
+    /// Tasks alive, those not yet taken in included.
+    pub fn task_count(&self) -> usize {
+        self.shared.task_count()
+    }
+
+    /// Whether the host sleeps on the poller's handle in a loop of its own. While it does, whatever comes between two turns makes the
+    /// handle readable, at the price of one system call for the first thing that comes; a host that only polls does not pay it.
+    pub fn set_host_waits(&self, on: bool) {
+        self.shared.host_waits.store(on, Ordering::SeqCst);
+        if on {
+            // The first turn arms the rest.
+            self.shared.poller.notify();
+        }
+    }
+
+    /// The executors that a broadcast from this one reaches, itself included.
+    pub fn set_peers(&self, peers: &[ExecutorHandle]) {
+        *lock(&self.shared.peers) = peers.iter().map(|peer| Arc::downgrade(&peer.shared)).collect();
+    }
+
+    /// Gives every peer a task of its own, made by `make` there. False: an executor was gone.
+    pub fn broadcast(&self, make: Box<dyn Fn() -> BoxedExecutionIterator + Send + Sync>) -> bool {
+        self.shared.broadcast(Arc::from(make))
+    }
+}
+
+/// The executor as an action sees it. It stages; the executor takes that in right after the step, so nothing here borrows it.
+pub(super) struct Engine {
+    pub(super) shared: Arc<Shared>,
+}
+
+const GONE: &str = "the executor is gone";
+
+impl ExecutionEngine for Engine {
+    fn schedule(&self, task: BoxedExecutionIterator) -> GenericResult<Entry> {
+        self.shared.stage(Work::Task(task), None, false).map_err(|_| GONE.into())
+    }
+
+    fn lift(&self, task: BoxedExecutionIterator, parent: Option<Entry>) -> GenericResult<Entry> {
+        self.shared.stage(Work::Task(task), parent, true).map_err(|_| GONE.into())
+    }
+
+    fn broadcast(&self, make: Box<dyn Fn() -> BoxedExecutionIterator + Send + Sync>) -> GenericResult<()> {
+        if self.shared.broadcast(Arc::from(make)) {
+            Ok(())
+        } else {
+            Err(GONE.into())
+        }
+    }
+}
