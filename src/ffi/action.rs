@@ -2,15 +2,15 @@
 
 use super::callbacks::Pending;
 use super::convert;
-use super::pointers::{optional_out, out};
+use super::pointers::optional_out;
 use super::types::*;
 
 /// Answers the question *spawn_id*: one from valtron_client_next_spawns, or one that a callback left with VALTRON_DECISION_LATER.
 ///
 /// With VALTRON_DECISION_TAKE *job* gets a job that the caller owns: run it with valtron_job_run on any thread, free it with
-/// valtron_job_free; with any other decision *job* may be NULL and is left as it was. Any thread. Blocks on nothing. Errors:
-/// VALTRON_E_NULL_CLIENT, _ENUM_RANGE, _DECISION (TAKE without *job* or of a redirect; LATER), _NO_SPAWN (unknown, answered,
-/// or too late), _FORKED, _POISONED.
+/// valtron_job_free; that of a redirect has nothing to do. With any other decision *job* may be NULL and is left as it was. Any thread. Blocks on nothing. Errors:
+/// VALTRON_E_NULL_CLIENT, _ENUM_RANGE, _DECISION (TAKE without *job*; LATER), _NO_SPAWN (unknown, answered, or too late), _FORKED,
+/// _POISONED.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_action_decide(
     client: *mut valtron_client,
@@ -22,9 +22,12 @@ pub unsafe extern "C" fn valtron_action_decide(
         // SAFETY: the caller promises that it is NULL or good for a pointer.
         let place = unsafe { optional_out(job) };
         let decision = convert::decision(decision, place.is_some())?;
-        let taken = held.client.decide(spawn_id, decision)?;
+        // Before the answer: after it the next step's question may be pulled under the same id.
         held.texts.forget_spawn(spawn_id);
-        convert::hand_over(taken, place);
+        let taken = held.client.decide(spawn_id, decision)?;
+        if let (Some(job), Some(place)) = (taken, place) {
+            place.put(Pending::hand_out(job));
+        }
         Ok(())
     })
 }

@@ -42,7 +42,7 @@ pub unsafe extern "C" fn valtron_client_poll(
         // SAFETY: the caller promises that info is NULL or good for its struct_size.
         let info = unsafe { optional_out_struct(info)? };
         let now = held.client.poll(Duration::from_micros(budget_us))?;
-        info.put(convert::poll_info(&now));
+        info.put(&convert::poll_info(&now));
         Ok(())
     })
 }
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn valtron_client_wait(
         // SAFETY: the caller promises that info is NULL or good for its struct_size.
         let info = unsafe { optional_out_struct(info)? };
         let now = held.client.wait(convert::call_timeout(timeout_ms)?)?;
-        info.put(convert::poll_info(&now));
+        info.put(&convert::poll_info(&now));
         Ok(())
     })
 }
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn valtron_client_stats(client: *mut valtron_client, stats
     ffi_fn!(client, |held| {
         // SAFETY: the caller promises that it is NULL or good for its struct_size.
         let stats = unsafe { out_struct(stats)? };
-        stats.put(convert::stats(&held.client.stats()));
+        stats.put(&convert::stats(&held.client.stats()));
         Ok(())
     })
 }

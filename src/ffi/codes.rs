@@ -301,9 +301,9 @@ pub const VALTRON_SPAWN_RESOLVE: u32 = 4;
 
 /// Decision: the library does it.
 pub const VALTRON_DECISION_RUN: valtron_decision = 0;
-/// Decision: not at all; the request ends with VALTRON_E_DENIED, or with the 3xx response if a redirect was denied.
+/// Decision: not at all. The request ends with VALTRON_E_DENIED; of a redirect the 3xx is the response.
 pub const VALTRON_DECISION_DENY: valtron_decision = 1;
-/// Decision: the host does it, by valtron_job_run, on any thread.
+/// Decision: the host does it, by valtron_job_run, on any thread. A redirect has no work to take: as RUN.
 pub const VALTRON_DECISION_TAKE: valtron_decision = 2;
 /// Decision: valtron_action_decide will tell. From a callback only.
 pub const VALTRON_DECISION_LATER: valtron_decision = 3;

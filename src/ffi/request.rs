@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::convert;
+use super::convert::{self, OrRefuse};
 use super::pointers::{array_out, buffer_out, out, out_struct};
 use super::types::*;
+use crate::client::Argument;
 
 /// Creates a request and writes its handle to *request*; free it with valtron_request_free. Nothing is looked up or connected here:
 /// driving the client does that.
@@ -21,8 +22,11 @@ pub unsafe extern "C" fn valtron_request_create(
     ffi_fn!(client, |held| {
         // SAFETY: the caller promises that both are NULL or good for their types, and what config points to as its fields say.
         let (config, request) = unsafe { (convert::request_config(config, &held.releases)?, out(request)) };
-        request.put(config.submit(|config| held.client.request_create(config))?);
-        Ok(())
+        config.submit(|config| {
+            let request = request.or_refuse(Argument::Output)?;
+            request.put(held.client.request_create(config)?);
+            Ok(())
+        })
     })
 }
 
@@ -41,7 +45,7 @@ pub unsafe extern "C" fn valtron_request_poll(
         // SAFETY: the caller promises that it is NULL or good for its struct_size.
         let info = unsafe { out_struct(info)? };
         let now = held.client.request_poll(request, Duration::from_micros(budget_us))?;
-        info.put(convert::request_info(&now));
+        info.put(&convert::request_info(&now));
         Ok(())
     })
 }
@@ -65,7 +69,7 @@ pub unsafe extern "C" fn valtron_request_wait(
         let info = unsafe { out_struct(info)? };
         let (until, timeout) = (convert::until(until)?, convert::call_timeout(timeout_ms)?);
         let now = convert::waited(held.client.request_wait(request, until, timeout))?;
-        info.put(convert::request_info(&now));
+        info.put(&convert::request_info(&now));
         Ok(())
     })
 }
@@ -88,11 +92,14 @@ pub unsafe extern "C" fn valtron_client_perform(
 ) -> valtron_status {
     ffi_fn!(driving client, |held| {
         // SAFETY: the caller promises that all are NULL or good for their types, and what config points to as its fields say.
-        let (config, out) = unsafe { (convert::request_config(config, &held.releases)?, out(request), out_struct(info)) };
-        let (until, timeout) = (convert::until(until)?, convert::call_timeout(timeout_ms)?);
-        let (handle, status, now) = config.submit(|config| held.client.perform(config, until, timeout))?;
-        request.put(handle);
-        info.put(convert::request_info(&now));
+        let (config, places) = unsafe { (convert::request_config(config, &held.releases)?, (out(request), out_struct(info))) };
+        let status = config.submit(|config| {
+            let (request, info) = (places.0.or_refuse(Argument::Output)?, places.1.or_refuse(Argument::Output)?);
+            let (handle, status, now) = convert::perform(&held.client, config, until, timeout_ms)?;
+            request.put(handle);
+            info.put(&convert::request_info(&now));
+            Ok(status)
+        })?;
         convert::answer(status)
     })
 }
@@ -113,7 +120,7 @@ pub unsafe extern "C" fn valtron_request_head(
         // SAFETY: the caller promises that it is NULL or good for its struct_size.
         let head = unsafe { out_struct(head)? };
         let record = held.client.request_head(request, convert::head_kind(which)?)?;
-        head.put(convert::head(&record));
+        head.put(&convert::head(&record));
         Ok(())
     })
 }
@@ -189,7 +196,7 @@ pub unsafe extern "C" fn valtron_request_error(
     ffi_fn!(client, |held| {
         // SAFETY: the caller promises that it is NULL or good for its struct_size.
         let detail = unsafe { out_struct(detail)? };
-        detail.put(convert::error_detail(&held.client.request_error(request)?));
+        detail.put(&convert::error_detail(&held.client.request_error(request)?));
         Ok(())
     })
 }

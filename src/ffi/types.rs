@@ -74,7 +74,7 @@ pub struct valtron_spawn {
     /// The port it leads to.
     pub port: u32,
     /// Of a redirect the target's URL, else the host. UTF-8, not NUL-terminated. In a callback valid until it returns; from
-    /// valtron_client_next_spawns valid until the question is decided or the request or the client freed.
+    /// valtron_client_next_spawns valid until valtron_action_decide is called for it, or the request or the client freed.
     pub text: *const c_char,
     /// Length of text.
     pub text_len: usize,
