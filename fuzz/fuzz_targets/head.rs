@@ -4,25 +4,27 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use valtron_http::proto::{
-    redirect_location, response_framing, BodyKind, CloseReason, HeadReader, HeadStep, Limits, ProtocolError, ResponseHead,
+    redirect_location, response_framing, BodyKind, CloseReason, HeadReader, HeadStep, Limits, ProtocolError,
+    ResponseHead,
 };
 
 #[derive(Arbitrary, Debug)]
-struct Input {
+struct Input<'a> {
     small_limits: bool,
     /// Lengths of the pieces the bytes arrive in; used in turn, again and again.
     pieces: [u8; 4],
-    bytes: Vec<u8>,
+    /// A slice, not a `Vec`: it takes the rest of the input as it is, so that a dictionary works.
+    bytes: &'a [u8],
 }
 
 type Outcome = (Vec<(usize, ResponseHead)>, Option<ProtocolError>);
 
-fuzz_target!(|input: Input| {
+fuzz_target!(|input: Input<'_>| {
     let limits = limits(input.small_limits);
-    let whole = read(&input.bytes, &limits, [usize::MAX].into_iter());
-    let split = read(&input.bytes, &limits, input.pieces.iter().map(|&piece| usize::from(piece).max(1)).cycle());
+    let whole = read(input.bytes, &limits, [usize::MAX].into_iter());
+    let split = read(input.bytes, &limits, input.pieces.iter().map(|&piece| usize::from(piece).max(1)).cycle());
     assert_eq!(whole, split, "the answer depends on how the bytes were cut");
-    let single = read(&input.bytes, &limits, std::iter::repeat(1));
+    let single = read(input.bytes, &limits, std::iter::repeat(1));
     assert_eq!(whole, single, "the answer depends on how the bytes were cut");
     let mut interims = 0;
     for (used, head) in &whole.0 {

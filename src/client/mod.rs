@@ -4,12 +4,14 @@
 
 pub mod actions;
 mod body_buffer;
-//mod client;
+#[cfg(not(target_arch = "wasm32"))]
+mod client;
 mod config;
 mod connection;
 mod context;
 mod dial;
-//mod driving;
+#[cfg(not(target_arch = "wasm32"))]
+mod driving;
 mod error;
 pub mod executor;
 mod host_side;
@@ -26,7 +28,8 @@ pub mod task;
 mod upgrade;
 mod work;
 
-//pub use client::{Client, ClientStats, PollInfo};
+#[cfg(not(target_arch = "wasm32"))]
+pub use client::{Client, ClientStats, PollInfo};
 pub use config::{Body, ClientConfig, RequestConfig, REQUESTS_MAX_LIMIT};
 pub use context::Context;
 pub use error::{Argument, HttpClientError, Phase};

@@ -113,6 +113,18 @@ impl<N: Net> Pool<N> {
         start.then(|| PoolTask { pool: self.clone(), keys: Vec::new(), now: net.clone() })
     }
 
+    /// Closes all idle connections.
+    pub fn clear(&self) {
+        let dropped = {
+            let mut inner = lock(&self.inner);
+            inner.by_origin.clear();
+            inner.by_key.clear();
+            inner.by_age.clear();
+            std::mem::take(&mut inner.idle)
+        };
+        drop(dropped);
+    }
+
     /// Idle connections.
     pub fn len(&self) -> usize {
         lock(&self.inner).idle.len()

@@ -158,10 +158,10 @@ mod tests {
             assert_eq!(next.target.url().as_str(), url, "{location}");
         }
         for location in ["", "ftp://a/", "javascript:alert(1)", "http://", "http://[::1", "http://a:0/", "mailto:x@y"] {
-            let error = follow(&plan("http://a/", "GET"), 302, location.as_bytes()).unwrap_err();
+            let error = follow(&plan("http://a/", "GET"), 302, location.as_bytes()).err().unwrap();
             assert_eq!(error.status, Status::BadRedirect, "{location}");
         }
-        let error = follow(&plan("https://a/", "GET"), 302, b"http://a/").unwrap_err();
+        let error = follow(&plan("https://a/", "GET"), 302, b"http://a/").err().unwrap();
         assert_eq!(error.status, Status::InsecureRedirect);
     }
 }

@@ -1,8 +1,27 @@
 //! Sockets and name look-ups behind one seam: [`Net`]. The request task is generic over it, so that the same task runs over the
 //! operating system ([`os`]), over a script with a virtual clock ([`scripted`]), and over a host's transport ([`host`]).
 
+#[cfg(not(target_arch = "wasm32"))]
+mod descriptor;
+mod errno;
+pub mod host;
+#[cfg(not(target_arch = "wasm32"))]
+mod ledger;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod os;
+#[cfg(not(target_arch = "wasm32"))]
+mod resolver;
+pub mod scripted;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use ledger::DescriptorLedger;
+#[cfg(not(target_arch = "wasm32"))]
+pub use os::{OsNet, OsSocket};
+#[cfg(not(target_arch = "wasm32"))]
+pub use resolver::{ResolverPool, ResolverStats, SystemResolver, RESOLVER_IDLE, RESOLVER_QUEUE_MAX, RESOLVER_THREADS};
 
 use crate::synca::oneshot;
 use crate::valtron::poller::WatchList;

@@ -93,7 +93,7 @@ pub enum HeaderFault {
 
 /// Whether a field may be sent (RFC 9110 sections 5.1 and 5.5): the name a token, the value free of control characters.
 ///
-/// Bytes from 0x80 (obs-text) pass. So does whitespace around the value: it is not part of it and is trimmed on the way.
+/// Bytes from 0x80 (obs-text) pass. So does whitespace around the value: it is not part of it and is trimmed when sent.
 pub fn validate_header(name: &[u8], value: &[u8]) -> Result<(), HeaderFault> {
     if !is_token(name) {
         let at = name.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(0);
@@ -226,7 +226,7 @@ pub fn encode_chunk_head(length: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether the target has one of the four forms of RFC 9112 section 3.2 and only bytes that can travel in a request line.
+/// Whether the target has one of the four forms of RFC 9112 section 3.2 and only bytes that a request line can carry.
 fn check_target(method: &str, target: &str) -> Result<(), RequestHeadError> {
     if let Some(at) = target.bytes().position(|byte| !byte.is_ascii_graphic() || byte == b'#') {
         return Err(RequestHeadError::TargetInvalid { at });
@@ -234,13 +234,19 @@ fn check_target(method: &str, target: &str) -> Result<(), RequestHeadError> {
     let fits = match method {
         "CONNECT" => !target.is_empty() && !target.contains('/'),
         "OPTIONS" if target == "*" => true,
-        _ => target.starts_with('/') || target.contains("://"),
+        _ => target.starts_with('/') || target.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)),
     };
     if fits {
         Ok(())
     } else {
         Err(RequestHeadError::TargetInvalid { at: 0 })
     }
+}
+
+/// Whether `text` is the scheme of an absolute URI (RFC 3986 section 3.1).
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// The first byte that cannot be part of `uri-host [":" port]` (RFC 9110 section 7.2). An empty value is legal.

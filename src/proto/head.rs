@@ -62,7 +62,8 @@ impl HeadReader {
     /// Looks for a head at the beginning of `buf`.
     ///
     /// `buf` holds everything received since the last head; between calls it may only grow, and after
-    /// [`HeadStep::Complete`] its first `used` bytes must be gone. Short input is [`HeadStep::NeedMore`], never an error.
+    /// [`HeadStep::Complete`] its first `used` bytes must be gone. Short input gives
+    /// [`HeadStep::NeedMore`], never an error.
     /// After an error the connection is of no use and the reader must not be asked again.
     pub fn parse(&mut self, buf: &[u8], limits: &Limits) -> Result<HeadStep, ProtocolError> {
         debug_assert!(self.scanned <= buf.len(), "the buffer shrank between two calls");

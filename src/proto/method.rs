@@ -7,7 +7,7 @@ pub fn is_token(bytes: &[u8]) -> bool {
 
 /// Whether sending the request twice has the effect of sending it once (RFC 9110 section 9.2.2).
 ///
-/// Method names are case-sensitive (section 9.1), so `get` is an unknown method, and an unknown method promises nothing.
+/// Method names are case-sensitive (section 9.1), so `get` is an unknown method, and those promise nothing.
 pub fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
 }

@@ -125,6 +125,10 @@ impl Poller for EpollPoller {
         Some(i64::from(self.epoll.as_raw_fd()))
     }
 
+    fn descriptors(&self) -> Vec<i32> {
+        self.os_descriptors().to_vec()
+    }
+
     fn set_forked(&self) {
         self.forked.store(true, Ordering::SeqCst);
     }

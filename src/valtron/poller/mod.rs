@@ -140,6 +140,11 @@ pub trait Poller: Send + Sync {
     /// What a host may put into its own loop: readable while `wait` would find something. `None` where there is no such thing.
     fn handle(&self) -> Option<i64>;
 
+    /// The descriptors of the OS behind it, for whoever must close them in a forked child.
+    fn descriptors(&self) -> Vec<i32> {
+        Vec::new()
+    }
+
     /// This is now the child of a fork, and the OS objects are shared with the parent: from here on the poller makes no system call
     /// that the parent could feel, `deregister` above all.
     fn set_forked(&self) {}
