@@ -271,18 +271,6 @@
 // Feature: a test build that can inject faults; never ship it.
 #define VALTRON_FEATURE_FAULTS 8
 
-// Bytes may be there to read.
-#define Readiness_READ 1
-
-// There may be room to write.
-#define Readiness_WRITE 2
-
-// The peer closed its side, or both are gone: reads will not block again.
-#define Readiness_CLOSED 4
-
-// What a pending task waits for: whichever of these comes first.
-typedef struct Wait Wait;
-
 // A client: requests, connections and, in a build with threads, their workers. Opaque.
 typedef struct valtron_client valtron_client;
 
@@ -335,7 +323,7 @@ typedef struct valtron_spawn {
     // The port it leads to.
     uint32_t port;
     // Of a redirect the target's URL, else the host. UTF-8, not NUL-terminated. In a callback valid until it returns; from
-    // valtron_client_next_spawns valid until the question is decided or the request or the client freed.
+    // valtron_client_next_spawns valid until valtron_action_decide is called for it, or the request or the client freed.
     const char *text;
     // Length of text.
     size_t text_len;
@@ -984,16 +972,14 @@ typedef struct valtron_trace_entry {
 // Decision: the library does it.
 #define VALTRON_DECISION_RUN 0
 
-// Decision: not at all; the request ends with VALTRON_E_DENIED, or with the 3xx response if a redirect was denied.
+// Decision: not at all. The request ends with VALTRON_E_DENIED; of a redirect the 3xx is the response.
 #define VALTRON_DECISION_DENY 1
 
-// Decision: the host does it, by valtron_job_run, on any thread.
+// Decision: the host does it, by valtron_job_run, on any thread. A redirect has no work to take: as RUN.
 #define VALTRON_DECISION_TAKE 2
 
 // Decision: valtron_action_decide will tell. From a callback only.
 #define VALTRON_DECISION_LATER 3
-
-
 
 #ifdef __cplusplus
 extern "C" {
@@ -1240,9 +1226,9 @@ void valtron_request_free(struct valtron_client *client,
 // Answers the question *spawn_id*: one from valtron_client_next_spawns, or one that a callback left with VALTRON_DECISION_LATER.
 //
 // With VALTRON_DECISION_TAKE *job* gets a job that the caller owns: run it with valtron_job_run on any thread, free it with
-// valtron_job_free; with any other decision *job* may be NULL and is left as it was. Any thread. Blocks on nothing. Errors:
-// VALTRON_E_NULL_CLIENT, _ENUM_RANGE, _DECISION (TAKE without *job* or of a redirect; LATER), _NO_SPAWN (unknown, answered,
-// or too late), _FORKED, _POISONED.
+// valtron_job_free; that of a redirect has nothing to do. With any other decision *job* may be NULL and is left as it was. Any thread. Blocks on nothing. Errors:
+// VALTRON_E_NULL_CLIENT, _ENUM_RANGE, _DECISION (TAKE without *job*; LATER), _NO_SPAWN (unknown, answered, or too late), _FORKED,
+// _POISONED.
 valtron_status valtron_action_decide(struct valtron_client *client,
                                      uint64_t spawn_id,
                                      valtron_decision decision,
@@ -1251,7 +1237,7 @@ valtron_status valtron_action_decide(struct valtron_client *client,
 // Does the job's work on the calling thread: a look-up asks the name service and takes as long as that does; a handshake
 // step computes, some milliseconds at most. The client is told; no need to wake it.
 //
-// Any thread, while the client is driven elsewhere or after it was freed. Errors: VALTRON_E_NULL_JOB, _JOB_ALREADY_RUN,
+// Any thread, also while the client is driven elsewhere or after it was freed. Blocks on nothing but that work. Errors: VALTRON_E_NULL_JOB, _JOB_ALREADY_RUN,
 // _JOB_EXPIRED (the library did it), _JOB_CANCELLED (request or client are gone), _FORKED, _INTERNAL.
 valtron_status valtron_job_run(struct valtron_job *job);
 

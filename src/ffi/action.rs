@@ -35,7 +35,7 @@ pub unsafe extern "C" fn valtron_action_decide(
 /// Does the job's work on the calling thread: a look-up asks the name service and takes as long as that does; a handshake
 /// step computes, some milliseconds at most. The client is told; no need to wake it.
 ///
-/// Any thread, while the client is driven elsewhere or after it was freed. Errors: VALTRON_E_NULL_JOB, _JOB_ALREADY_RUN,
+/// Any thread, also while the client is driven elsewhere or after it was freed. Blocks on nothing but that work. Errors: VALTRON_E_NULL_JOB, _JOB_ALREADY_RUN,
 /// _JOB_EXPIRED (the library did it), _JOB_CANCELLED (request or client are gone), _FORKED, _INTERNAL.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_job_run(job: *mut valtron_job) -> valtron_status {

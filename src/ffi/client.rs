@@ -140,7 +140,10 @@ pub unsafe extern "C" fn valtron_client_next_spawns(
 ///
 /// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _FORKED.
 #[no_mangle]
-pub unsafe extern "C" fn valtron_client_stats(client: *mut valtron_client, stats: *mut valtron_stats) -> valtron_status {
+pub unsafe extern "C" fn valtron_client_stats(
+    client: *mut valtron_client,
+    stats: *mut valtron_stats,
+) -> valtron_status {
     ffi_fn!(client, |held| {
         // SAFETY: the caller promises that it is NULL or good for its struct_size.
         let stats = unsafe { out_struct(stats)? };

@@ -9,8 +9,8 @@ use super::codes::*;
 use super::pointers::{array_in, bytes, input, optional_out_struct, OutStruct};
 use super::types::*;
 use crate::client::{
-    Argument, Body, Client, ClientConfig, ClientStats, Decision, Event, HeadKind, HeadRecord, HttpClientError, PollInfo,
-    RequestConfig, RequestInfo, SpawnInfo, Status, TraceEntry, REQUESTS_MAX_LIMIT,
+    Argument, Body, Client, ClientConfig, ClientStats, Decision, Event, HeadKind, HeadRecord, HttpClientError,
+    PollInfo, RequestConfig, RequestInfo, SpawnInfo, Status, TraceEntry, REQUESTS_MAX_LIMIT,
 };
 use crate::proto::{Field, Span};
 use crate::tls::Trust;
@@ -112,7 +112,11 @@ fn timeout(field: &str, value_ms: i64, default: Option<Duration>) -> Refusal<Opt
         0 => Ok(default),
         -1 => Ok(None),
         1..=TIMEOUT_MS_MAX => Ok(Some(Duration::from_millis(value_ms.unsigned_abs()))),
-        _ => refuse(Status::LimitRange, Argument::Timeout, format!("{field}: {value_ms} is not within -1 to {TIMEOUT_MS_MAX}")),
+        _ => refuse(
+            Status::LimitRange,
+            Argument::Timeout,
+            format!("{field}: {value_ms} is not within -1 to {TIMEOUT_MS_MAX}"),
+        ),
     }
 }
 
@@ -183,7 +187,8 @@ pub(super) unsafe fn client_config(config: *const valtron_client_config) -> Resu
     let c = unsafe { input(config, CLIENT_DEFAULT)? };
     let config = client_limits(&c).map_err(|error| error.status)?;
     // SAFETY: as above.
-    let (pem, agent) = unsafe { (bytes(c.ca_pem.cast(), c.ca_pem_len)?, bytes(c.user_agent.cast(), c.user_agent_len)?) };
+    let (pem, agent) =
+        unsafe { (bytes(c.ca_pem.cast(), c.ca_pem_len)?, bytes(c.user_agent.cast(), c.user_agent_len)?) };
     let ca_pem = if c.ca_pem.is_null() { None } else { Some(copied(pem)?) };
     let user_agent = if c.user_agent.is_null() { config.user_agent.clone() } else { user_agent(agent)? };
     let spawn_callback = c.spawn_callback.map(|callback| spawn_callback(callback, c.spawn_user));
@@ -213,7 +218,13 @@ fn client_limits(c: &valtron_client_config) -> Refusal<ClientConfig> {
             other => return refuse(Status::EnumRange, Argument::Enum, format!("trust: {other}")),
         },
         tls_verify_off: flag("tls_verify_off", c.tls_verify_off)?,
-        resolver_threads: count("resolver_threads", c.resolver_threads.into(), d.resolver_threads, 0, THREADS_MAX.into())?,
+        resolver_threads: count(
+            "resolver_threads",
+            c.resolver_threads.into(),
+            d.resolver_threads,
+            0,
+            THREADS_MAX.into(),
+        )?,
         requests_max: count("requests_max", c.requests_max.into(), d.requests_max, slots, slots as i64)?,
         connections_max: optional_count("connections_max", c.connections_max)?,
         connections_per_origin_max: optional_count("connections_per_origin_max", c.connections_per_origin_max)?,
@@ -532,7 +543,8 @@ pub(super) fn request_info(info: &RequestInfo) -> valtron_request_info {
 }
 
 // The fields of a block are handed out where they lie: the two layouts are one.
-const _: () = assert!(size_of::<Field>() == size_of::<valtron_field>() && align_of::<Field>() == align_of::<valtron_field>());
+const _: () =
+    assert!(size_of::<Field>() == size_of::<valtron_field>() && align_of::<Field>() == align_of::<valtron_field>());
 const _: () = assert!(std::mem::offset_of!(Field, name) == 0 && std::mem::offset_of!(Span, start) == 0);
 const _: () = assert!(std::mem::offset_of!(Field, value) == std::mem::offset_of!(valtron_field, value_offset));
 

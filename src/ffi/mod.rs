@@ -12,28 +12,43 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use crate::client::Status;
 use held::{Held, Inner};
-use types::{valtron_client, valtron_status};
 
 /// The way into every function: `ffi_fn!(value {..})` for one that cannot fail, `ffi_fn!(status {..})` for one that can,
 /// `ffi_fn!(client, |held| {..})` for one with a client, `ffi_fn!(driving client, |held| {..})` if callbacks may run inside.
 macro_rules! ffi_fn {
-    (value $body:block) => { $crate::ffi::value_entry(|| $body) };
-    (status $body:block) => { $crate::ffi::status_entry(|| $body) };
-    (driving $client:ident, |$held:ident| $body:block) => {
-        // SAFETY: the caller promises that it is NULL or a client that is not freed.
-        unsafe { $crate::ffi::driving_entry($client, |$held| $body) }
+    (value $body:block) => {
+        $crate::ffi::value_entry(|| $body)
     };
-    ($client:ident, |$held:ident| $body:block) => {
-        // SAFETY: the caller promises that it is NULL or a client that is not freed.
-        unsafe { $crate::ffi::client_entry($client, |$held| $body) }
+    (status $body:block) => {
+        $crate::ffi::status_entry(|| $body)
     };
+    (driving $client:ident, |$held:ident| $body:block) => {{
+        let body = |$held: &$crate::ffi::held::Inner| $body;
+        // SAFETY: the caller promises that it is NULL or a client that is not freed.
+        unsafe { $crate::ffi::driving_entry($client, body) }
+    }};
+    ($client:ident, |$held:ident| $body:block) => {{
+        let body = |$held: &$crate::ffi::held::Inner| $body;
+        // SAFETY: the caller promises that it is NULL or a client that is not freed.
+        unsafe { $crate::ffi::client_entry($client, body) }
+    }};
 }
 
-mod action;
-mod allocator;
-mod callbacks;
-mod client;
+// In this order they stand in the header.
 mod codes;
+mod types;
+
+mod version;
+
+mod allocator;
+
+mod client;
+
+mod request;
+
+mod action;
+
+mod callbacks;
 mod convert;
 #[cfg(feature = "faults")]
 mod faults;
@@ -41,11 +56,8 @@ mod held;
 mod names;
 mod pointers;
 mod process;
-mod request;
 #[cfg(test)]
 mod tests;
-mod types;
-mod version;
 
 pub(crate) use process::quiet_panics;
 
@@ -92,10 +104,7 @@ fn status_entry(body: impl FnOnce() -> Result<(), Status>) -> valtron_status {
 
 /// # Safety
 /// `client` is NULL or a client that is not freed yet; `body` may free it.
-unsafe fn client_entry(
-    client: *mut valtron_client,
-    body: impl FnOnce(&Inner) -> Result<(), Status>,
-) -> valtron_status {
+unsafe fn client_entry(client: *mut valtron_client, body: impl FnOnce(&Inner) -> Result<(), Status>) -> valtron_status {
     process::note_call();
     // SAFETY: as promised to us.
     let held = match unsafe { Held::checked(client) } {

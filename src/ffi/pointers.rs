@@ -193,7 +193,8 @@ pub(super) unsafe fn array_in<T: Grows>(first: *const T, stride: usize, count: u
     let mut elements = Vec::new();
     elements.try_reserve_exact(count).map_err(|_| Status::NoMemory)?;
     // SAFETY: promised to us, since index < count.
-    elements.extend((0..count).map(|index| unsafe { first.cast::<u8>().add(index * stride).cast::<T>().read_unaligned() }));
+    elements
+        .extend((0..count).map(|index| unsafe { first.cast::<u8>().add(index * stride).cast::<T>().read_unaligned() }));
     Ok(elements)
 }
 

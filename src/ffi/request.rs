@@ -179,9 +179,7 @@ pub unsafe extern "C" fn valtron_request_consume(
     request: valtron_request,
     len: usize,
 ) -> valtron_status {
-    ffi_fn!(client, |held| {
-        held.client.request_consume(request, len)
-    })
+    ffi_fn!(client, |held| { held.client.request_consume(request, len) })
 }
 
 /// Writes to *detail* why the request failed; its status is VALTRON_OK if it did not.
@@ -248,10 +246,11 @@ pub unsafe extern "C" fn valtron_request_url(
 ///
 /// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _HANDLE*, _FORKED, _POISONED.
 #[no_mangle]
-pub unsafe extern "C" fn valtron_request_cancel(client: *mut valtron_client, request: valtron_request) -> valtron_status {
-    ffi_fn!(client, |held| {
-        held.client.request_cancel(request)
-    })
+pub unsafe extern "C" fn valtron_request_cancel(
+    client: *mut valtron_client,
+    request: valtron_request,
+) -> valtron_status {
+    ffi_fn!(client, |held| { held.client.request_cancel(request) })
 }
 
 /// Frees the request: its handle, its head, its body and all pointers into them are dead, and no event of it comes any more. One

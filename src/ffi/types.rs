@@ -86,8 +86,13 @@ pub struct valtron_spawn {
 /// the thread that called them, with no lock held. It may call any function of this header, freeing the request or the client
 /// included. *job* points to a job for this work; it becomes the host's only with VALTRON_DECISION_TAKE, and is gone after any other
 /// answer. It must not throw.
-pub type valtron_spawn_callback =
-    Option<unsafe extern "C" fn(user: *mut c_void, spawn: *const valtron_spawn, job: *mut *mut valtron_job) -> valtron_decision>;
+pub type valtron_spawn_callback = Option<
+    unsafe extern "C" fn(
+        user: *mut c_void,
+        spawn: *const valtron_spawn,
+        job: *mut *mut valtron_job,
+    ) -> valtron_decision,
+>;
 
 /// The library is done with a borrowed request body.
 ///
