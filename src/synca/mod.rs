@@ -1,6 +1,8 @@
 //! What threads share: generational keys, wakers, one-shot channels. Atomics and locks come from [`sync`], which is std or loom.
 
 mod entry;
+#[cfg(all(test, loom))]
+mod loom_tests;
 pub mod oneshot;
 pub mod sync;
 mod waker;

@@ -18,6 +18,8 @@ mod table;
 mod task;
 #[cfg(test)]
 mod test_tasks;
+#[cfg(test)]
+mod tests;
 pub mod time;
 mod timers;
 mod wait;
