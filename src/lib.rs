@@ -14,11 +14,18 @@
 //! - `ffi`: the only `extern "C"`.
 #![warn(missing_docs)]
 
+#[cfg(not(loom))]
 pub mod client;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(any(loom, target_arch = "wasm32")))]
 pub mod ffi;
+#[cfg(not(loom))]
 pub mod net;
+#[cfg(not(loom))]
+mod process;
+#[cfg(not(loom))]
 pub mod proto;
 pub mod synca;
+#[cfg(not(loom))]
 pub mod tls;
+#[cfg(not(loom))]
 pub mod valtron;

@@ -32,60 +32,60 @@ impl<N: Net> ExecutionAction for HttpClientAction<N> {
 }
 
 /// Lifts the request that follows a redirect. The host, if it wants to be asked, is asked by the child before it does anything.
-pub struct RedirectAction<N: Net>(Option<HttpRequestTask<N>>);
+pub struct RedirectAction<N: Net>(Option<Box<HttpRequestTask<N>>>);
 
 impl<N: Net> RedirectAction<N> {
     /// Around a child request.
     pub fn new(child: HttpRequestTask<N>) -> Self {
-        Self(Some(child))
+        Self(Some(Box::new(child)))
     }
 }
 
 impl<N: Net> ExecutionAction for RedirectAction<N> {
     fn apply(&mut self, parent: Entry, engine: BoxedExecutionEngine) -> GenericResult<()> {
-        lift_once(&mut self.0, parent, &engine)
+        lift_once(self.0.take(), parent, &engine)
     }
 }
 
 /// Lifts a TLS handshake.
-pub struct TlsUpgradeAction<N: Net>(Option<TlsUpgradeTask<N>>);
+pub struct TlsUpgradeAction<N: Net>(Option<Box<TlsUpgradeTask<N>>>);
 
 impl<N: Net> TlsUpgradeAction<N> {
     /// Around a handshake that has not begun.
     pub fn new(task: TlsUpgradeTask<N>) -> Self {
-        Self(Some(task))
+        Self(Some(Box::new(task)))
     }
 }
 
 impl<N: Net> ExecutionAction for TlsUpgradeAction<N> {
     fn apply(&mut self, parent: Entry, engine: BoxedExecutionEngine) -> GenericResult<()> {
-        lift_once(&mut self.0, parent, &engine)
+        lift_once(self.0.take(), parent, &engine)
     }
 }
 
 /// Lifts a name look-up.
-pub struct ResolveAction<N: Net>(Option<ResolveTask<N>>);
+pub struct ResolveAction<N: Net>(Option<Box<ResolveTask<N>>>);
 
 impl<N: Net> ResolveAction<N> {
     /// Around a look-up that has not begun.
     pub fn new(task: ResolveTask<N>) -> Self {
-        Self(Some(task))
+        Self(Some(Box::new(task)))
     }
 }
 
 impl<N: Net> ExecutionAction for ResolveAction<N> {
     fn apply(&mut self, parent: Entry, engine: BoxedExecutionEngine) -> GenericResult<()> {
-        lift_once(&mut self.0, parent, &engine)
+        lift_once(self.0.take(), parent, &engine)
     }
 }
 
-fn lift_once<T>(task: &mut Option<T>, parent: Entry, engine: &BoxedExecutionEngine) -> GenericResult<()>
+fn lift_once<T>(task: Option<Box<T>>, parent: Entry, engine: &BoxedExecutionEngine) -> GenericResult<()>
 where
     T: TaskIterator<Ready = ()> + Send + 'static,
     T::Pending: Into<Wait>,
 {
-    if let Some(task) = task.take() {
-        engine.lift(DoNext::boxed(task, |()| {}), Some(parent))?;
+    if let Some(task) = task {
+        engine.lift(DoNext::boxed(*task, |()| {}), Some(parent))?;
     }
     Ok(())
 }

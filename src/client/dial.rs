@@ -29,6 +29,9 @@ pub const ADDRESSES_MAX: usize = 16;
 /// What the parent gets.
 pub type DialResult<N> = Result<<N as Net>::Socket, HttpClientError>;
 
+/// What one attempt beside the first comes to.
+type AttemptResult<N> = Result<<N as Net>::Socket, NetError>;
+
 /// The limits of the two phases.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DialLimits {
@@ -209,7 +212,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
 struct Race<N: Net> {
     left: VecDeque<SocketAddr>,
     own: Option<(SocketAddr, N::Socket)>,
-    children: Vec<(SocketAddr, oneshot::Receiver<Result<N::Socket, NetError>>)>,
+    children: Vec<(SocketAddr, oneshot::Receiver<AttemptResult<N>>)>,
     next_start: Option<Instant>,
     failure: Option<HttpClientError>,
 }
@@ -284,7 +287,7 @@ impl<N: Net> Race<N> {
 /// One attempt beside the first.
 pub struct ConnectTask<N: Net> {
     socket: Option<N::Socket>,
-    answer: Option<oneshot::Sender<Result<N::Socket, NetError>>>,
+    answer: Option<oneshot::Sender<AttemptResult<N>>>,
 }
 
 impl<N: Net> TaskIterator for ConnectTask<N> {

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use super::client::{Client, Drive, Driven, Inner, PollInfo};
 use super::config::RequestConfig;
 use super::context::raise_spawn;
 use super::error::{HttpClientError, Phase};
 use super::executor::execute_task;
+use super::facade::{Client, Drive, Driven, Inner, PollInfo};
 use super::request::{until_flags, RequestInfo, RequestShared, Stop};
 use super::status::Status;
 use crate::valtron::time::Instant;

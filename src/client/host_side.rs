@@ -2,7 +2,7 @@
 //! one short lock that is never held while anything else happens.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use super::questions::Desk;
@@ -84,12 +84,10 @@ pub struct HostSide {
     pub connections_reused: AtomicU64,
 }
 
-static LAST_TAG: AtomicU16 = AtomicU16::new(0);
-
 impl HostSide {
     /// An empty table with a tag of its own; tags repeat only after 4,095 clients.
     pub fn new(requests_max: usize, signal: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
-        let tag = LAST_TAG.fetch_add(1, Ordering::Relaxed) % TAG_MAX + 1;
+        let tag = crate::process::next_client_number() % TAG_MAX + 1;
         Arc::new(Self {
             tag,
             requests_max,

@@ -4,8 +4,6 @@
 
 pub mod actions;
 mod body_buffer;
-#[cfg(not(target_arch = "wasm32"))]
-mod client;
 mod config;
 mod connection;
 mod context;
@@ -14,6 +12,8 @@ mod dial;
 mod driving;
 mod error;
 pub mod executor;
+#[cfg(not(target_arch = "wasm32"))]
+mod facade;
 mod host_side;
 mod mapping;
 mod phases;
@@ -28,11 +28,11 @@ pub mod task;
 mod upgrade;
 mod work;
 
-#[cfg(not(target_arch = "wasm32"))]
-pub use client::{Client, ClientStats, PollInfo};
 pub use config::{Body, ClientConfig, RequestConfig, REQUESTS_MAX_LIMIT};
 pub use context::Context;
 pub use error::{Argument, HttpClientError, Phase};
+#[cfg(not(target_arch = "wasm32"))]
+pub use facade::{Client, ClientStats, PollInfo};
 pub use host_side::{event_flags, Event, HostSide};
 pub use plan::Plan;
 pub use pool::Pool;

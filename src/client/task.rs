@@ -213,6 +213,7 @@ pub(super) enum RedirectStage<N: Net> {
 }
 
 /// What a step of a state came to.
+#[allow(clippy::large_enum_variant)] // moved once per step, never stored: a box would cost more than the copy
 pub(super) enum Move<N: Net> {
     /// Go on with this state at once.
     To(Machine<N>),

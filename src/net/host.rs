@@ -175,3 +175,67 @@ impl Resolver for NoResolver {
 
 /// The executor's receive buffer.
 const SCRATCH_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives back what it was sent, once.
+    #[derive(Default)]
+    struct Echo {
+        held: Vec<u8>,
+        closed: Arc<Mutex<Vec<SocketKey>>>,
+    }
+
+    impl HostTransport for Echo {
+        fn open(&mut self, _key: SocketKey, _address: SocketAddr) -> Result<(), NetError> {
+            Ok(())
+        }
+
+        fn connected(&mut self, _key: SocketKey) -> Result<bool, NetError> {
+            Ok(true)
+        }
+
+        fn read(&mut self, _key: SocketKey, into: &mut [u8]) -> Result<Io, NetError> {
+            if self.held.is_empty() {
+                return Ok(Io::WouldBlock);
+            }
+            let count = self.held.len().min(into.len());
+            into[..count].copy_from_slice(&self.held[..count]);
+            self.held.drain(..count);
+            Ok(Io::Done(count))
+        }
+
+        fn write(&mut self, _key: SocketKey, from: &[u8]) -> Result<Io, NetError> {
+            self.held.extend_from_slice(from);
+            Ok(Io::Done(from.len()))
+        }
+
+        fn close(&mut self, key: SocketKey) {
+            lock(&self.closed).push(key);
+        }
+    }
+
+    /// Goal: the transport is called only when the host reported readiness, and told of the close.
+    #[test]
+    fn the_host_reports_readiness() {
+        let poller = Arc::new(HostPoller::new());
+        let closed = Arc::new(Mutex::new(Vec::new()));
+        let echo = Echo { closed: closed.clone(), ..Echo::default() };
+        let net = HostNet::new(poller.clone(), TurnClock::default(), None, Box::new(echo));
+        let mut socket = net.connect(SocketAddr::from(([192, 0, 2, 1], 80))).expect("a socket");
+        let key = socket.key();
+        assert_eq!((socket.connected(), socket.write(b"hello")), (Ok(false), Ok(Io::WouldBlock)));
+        poller.set_ready(key, Readiness::WRITE);
+        assert_eq!((socket.connected(), socket.write(b"hello")), (Ok(true), Ok(Io::Done(5))));
+        let mut buffer = [0; 8];
+        assert_eq!(socket.read(&mut buffer), Ok(Io::WouldBlock));
+        poller.set_ready(key, Readiness::READ);
+        assert_eq!(socket.read(&mut buffer), Ok(Io::Done(5)));
+        assert_eq!(socket.read(&mut buffer), Ok(Io::WouldBlock));
+        assert!(!socket.readable_hint());
+        assert_eq!(net.lookup("host", 80).try_recv(), oneshot::Received::Value(Err(LookupError::NoResolver)));
+        drop(socket);
+        assert_eq!(*lock(&closed), [key]);
+    }
+}

@@ -74,9 +74,9 @@ pub struct NetError {
 pub enum LookupError {
     /// The name does not exist or has no address.
     NotFound(String),
-    /// The pool's queue is full, or there is no pool and nobody took the look-up.
+    /// There is no pool, and nobody took the look-up.
     NoResolver,
-    /// Too many look-ups wait.
+    /// Too many look-ups wait already; the pool's queue is full.
     Busy,
     /// Anything else, in the resolver's words.
     Failed(String),

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::net::ToSocketAddrs;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ struct Owner {
     shared: Arc<Shared>,
     resolver: Arc<dyn Resolver>,
     threads_max: usize,
+    forked: AtomicBool,
 }
 
 struct Shared {
@@ -87,7 +89,7 @@ impl ResolverPool {
     /// A pool of at most `threads_max` threads; with none, every look-up answers [`LookupError::NoResolver`].
     pub fn new(resolver: Arc<dyn Resolver>, threads_max: usize) -> Self {
         let shared = Arc::new(Shared { state: Mutex::default(), work: Condvar::new(), ended: Condvar::new() });
-        Self(Arc::new(Owner { shared, resolver, threads_max }))
+        Self(Arc::new(Owner { shared, resolver, threads_max, forked: AtomicBool::new(false) }))
     }
 
     /// Queues a look-up; never blocks. Dropping the receiver abandons it.
@@ -121,6 +123,11 @@ impl ResolverPool {
             }
         };
         threads == 0
+    }
+
+    /// Only in the child of a fork, where the pool's threads do not exist and may have held its lock: dropping it now does nothing.
+    pub fn set_forked(&self) {
+        self.0.forked.store(true, Ordering::SeqCst);
     }
 
     /// What it has done and has.
@@ -183,6 +190,9 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        if self.forked.load(Ordering::SeqCst) {
+            return;
+        }
         self.close();
     }
 }

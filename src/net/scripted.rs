@@ -280,3 +280,6 @@ fn find(names: &HashMap<String, Lookup>, host: &str, port: u16) -> (u64, Option<
 
 /// As large as the trait asks for.
 const SCRATCH_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

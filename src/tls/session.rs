@@ -14,9 +14,11 @@ use crate::net::{Io, Socket};
 #[derive(Debug)]
 pub struct TlsSession {
     connection: ClientConnection,
-    /// Bytes of the network; `inbox[consumed..]` is not yet given to rustls.
+    /// Bytes of the network; `inbox[consumed..filled]` is not yet given to rustls. Its length is all its room, so that it is zeroed
+    /// once and not at each pull.
     inbox: Vec<u8>,
     consumed: usize,
+    filled: usize,
     /// Bytes for the network; `outbox[sent..]` is not yet sent.
     outbox: Vec<u8>,
     sent: usize,
@@ -34,6 +36,7 @@ impl TlsSession {
             connection,
             inbox: Vec::new(),
             consumed: 0,
+            filled: 0,
             outbox: Vec::new(),
             sent: 0,
             plaintext_bytes: 0,
@@ -51,20 +54,22 @@ impl TlsSession {
             return Ok(Io::Done(0));
         }
         if self.whole_record() != 0 {
-            return Ok(Io::Done(self.inbox.len() - self.consumed));
+            return Ok(Io::Done(self.filled - self.consumed));
         }
-        self.inbox.drain(..self.consumed);
+        if self.inbox.is_empty() {
+            self.inbox.try_reserve_exact(INBOX_BYTES).map_err(|_| TlsError::NoMemory)?;
+            self.inbox.resize(INBOX_BYTES, 0);
+        }
+        // Less than one record is left, so there is room for another one behind it.
+        self.inbox.copy_within(self.consumed..self.filled, 0);
+        self.filled -= self.consumed;
         self.consumed = 0;
-        let held = self.inbox.len();
-        if self.inbox.try_reserve_exact(INBOX_BYTES.saturating_sub(held)).is_err() {
-            return Err(TlsError::NoMemory.into());
+        let outcome = socket.read(&mut self.inbox[self.filled..])?;
+        if let Io::Done(got) = outcome {
+            self.filled += got;
+            self.seen_end = got == 0;
         }
-        self.inbox.resize(INBOX_BYTES, 0);
-        let outcome = socket.read(&mut self.inbox[held..]);
-        let got = if let Ok(Io::Done(got)) = outcome { got } else { 0 };
-        self.inbox.truncate(held + got);
-        self.seen_end = outcome == Ok(Io::Done(0));
-        Ok(outcome?)
+        Ok(outcome)
     }
 
     /// The CPU part: takes one record, no more. Does nothing if there is no whole record, or while plaintext waits to be read.
@@ -75,13 +80,13 @@ impl TlsSession {
         let outcome = self.step_once();
         if let Err(error) = &outcome {
             self.failed = Some(error.clone());
-            self.consumed = self.inbox.len();
+            self.consumed = self.filled;
         }
         outcome
     }
 
     fn step_once(&mut self) -> Result<(), TlsError> {
-        let ahead = &self.inbox[self.consumed..];
+        let ahead = &self.inbox[self.consumed..self.filled];
         if !self.seen_record && !ahead.is_empty() && !looks_like_tls(ahead) {
             return Err(fault::not_tls(ahead));
         }
@@ -166,9 +171,10 @@ impl TlsSession {
 
     /// Gives the memory of empty buffers back; for a connection that goes idle.
     pub fn release_buffers(&mut self) {
-        if self.consumed == self.inbox.len() {
+        if self.consumed == self.filled {
             self.inbox = Vec::new();
             self.consumed = 0;
+            self.filled = 0;
         }
         if self.sent == self.outbox.len() {
             self.outbox = Vec::new();
@@ -196,7 +202,7 @@ impl TlsSession {
         if self.failed.is_some() {
             return false;
         }
-        let ahead = &self.inbox[self.consumed..];
+        let ahead = &self.inbox[self.consumed..self.filled];
         let foreign = !self.seen_record && !ahead.is_empty() && !looks_like_tls(ahead);
         let cut = self.seen_end && self.connection.is_handshaking();
         foreign || cut || self.whole_record() != 0 && !self.has_plaintext() && !self.peer_closed
@@ -232,7 +238,7 @@ impl TlsSession {
     /// The bytes of the first record if it is here as a whole, else zero. A record too long to be legal counts as whole as soon as
     /// the inbox cannot hold it, so that rustls sees and refuses it.
     fn whole_record(&self) -> usize {
-        let ahead = &self.inbox[self.consumed..];
+        let ahead = &self.inbox[self.consumed..self.filled];
         let Some(&[high, low]) = ahead.get(3..RECORD_HEADER_BYTES) else { return 0 };
         let whole = RECORD_HEADER_BYTES + usize::from(u16::from_be_bytes([high, low]));
         if whole > RECORD_BYTES_MAX {

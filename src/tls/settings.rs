@@ -77,9 +77,10 @@ fn roots(config: &TlsConfig<'_>) -> Result<RootCertStore, TlsError> {
 }
 
 fn verifier(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<NamedFaults, TlsError> {
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+    let roots = Arc::new(roots);
+    WebPkiServerVerifier::builder_with_provider(roots.clone(), provider)
         .build()
-        .map(NamedFaults::new)
+        .map(|inner| NamedFaults::new(inner, roots))
         .map_err(|error| TlsError::NoTrust(error.to_string()))
 }
 

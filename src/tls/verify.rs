@@ -7,15 +7,24 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature, CryptoProvider};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 
 /// webpki's verdict; where it says that the issuer is unknown, a look at the certificate tells whether it names itself as issuer.
 #[derive(Debug)]
-pub(super) struct NamedFaults(Arc<WebPkiServerVerifier>);
+pub(super) struct NamedFaults {
+    inner: Arc<WebPkiServerVerifier>,
+    roots: Arc<RootCertStore>,
+}
 
 impl NamedFaults {
-    pub(super) fn new(inner: Arc<WebPkiServerVerifier>) -> Self {
-        Self(inner)
+    pub(super) fn new(inner: Arc<WebPkiServerVerifier>, roots: Arc<RootCertStore>) -> Self {
+        Self { inner, roots }
+    }
+
+    /// It names itself as issuer, and we do not trust that name.
+    fn is_untrusted_self(&self, certificate: &[u8]) -> bool {
+        let subject = self_issued(certificate);
+        subject.is_some_and(|subject| !self.roots.roots.iter().any(|root| root.subject.as_ref() == subject))
     }
 }
 
@@ -28,11 +37,11 @@ impl ServerCertVerifier for NamedFaults {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.0.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        let verdict = self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now);
         match verdict {
             // A self-signed certificate that is marked as a CA fails as `Other`: a CA must not be a server.
             Err(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)))
-                if is_self_issued(end_entity) =>
+                if self.is_untrusted_self(end_entity) =>
             {
                 Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(SelfSigned)))))
             }
@@ -46,7 +55,7 @@ impl ServerCertVerifier for NamedFaults {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
+        self.inner.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -55,11 +64,11 @@ impl ServerCertVerifier for NamedFaults {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
+        self.inner.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.inner.supported_verify_schemes()
     }
 }
 
@@ -120,22 +129,19 @@ impl fmt::Display for SelfSigned {
 
 impl std::error::Error for SelfSigned {}
 
-/// The certificate's issuer is its subject, byte for byte (RFC 5280 section 4.1.2). Used for the text of an error, never to trust.
-fn is_self_issued(certificate: &[u8]) -> bool {
-    let names = || {
-        let (_, certificate, _) = element(certificate)?;
-        let (_, mut tbs, _) = element(certificate)?;
-        if let Some((CONTEXT_0, _, rest)) = element(tbs) {
-            tbs = rest;
-        }
-        let (_, _serial, rest) = element(tbs)?;
-        let (_, _algorithm, rest) = element(rest)?;
-        let (_, issuer, rest) = element(rest)?;
-        let (_, _validity, rest) = element(rest)?;
-        let (_, subject, _) = element(rest)?;
-        Some(issuer == subject)
-    };
-    names().unwrap_or(false)
+/// The subject, if it is the issuer too, byte for byte (RFC 5280 section 4.1.2). Used for the text of an error, never to trust.
+fn self_issued(certificate: &[u8]) -> Option<&[u8]> {
+    let (_, certificate, _) = element(certificate)?;
+    let (_, mut tbs, _) = element(certificate)?;
+    if let Some((CONTEXT_0, _, rest)) = element(tbs) {
+        tbs = rest;
+    }
+    let (_, _serial, rest) = element(tbs)?;
+    let (_, _algorithm, rest) = element(rest)?;
+    let (_, issuer, rest) = element(rest)?;
+    let (_, _validity, rest) = element(rest)?;
+    let (_, subject, _) = element(rest)?;
+    (issuer == subject).then_some(subject)
 }
 
 /// The tag of the version field, which alone is optional before the names.

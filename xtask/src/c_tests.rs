@@ -1,4 +1,5 @@
-//! The C tests: each file of `tests/c` is one program. 0 passes, 77 skips with a reason on its output, all else fails.
+//! The C tests: each file of `tests/c` is one program. 0 passes, 77 skips with a reason on its
+//! output, 78 says that the test makes no sense under this sanitizer (`VALTRON_SANITIZER`), all else fails.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +21,10 @@ pub fn run(log: &mut Log, site: &Site, sanitizer: Option<Sanitizer>) -> Step {
                 Ok(program) => {
                     let mut command = Command::new(program);
                     environment(&mut command, site, &library, executor, sanitizer);
-                    tally.count(log.exit_code(&mut command), name);
+                    match log.exit_code(&mut command) {
+                        Ok(NOT_APPLICABLE) if sanitizer.is_some() => log.line(&format!("not applicable: {name}")),
+                        code => tally.count(code, name),
+                    }
                 }
             }
         }
@@ -144,6 +148,8 @@ impl Tally {
         Ok(())
     }
 }
+
+const NOT_APPLICABLE: i32 = 78;
 
 /// LLVM calls these three, gcc's run-time library has them under their plain names only, where it intercepts them.
 const TSAN_SHIM: &str = "#include <string.h>

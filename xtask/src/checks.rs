@@ -58,6 +58,9 @@ pub fn soname(log: &mut Log) -> Step {
 }
 
 pub fn rust_tests(log: &mut Log, executor: Executor, site: &Site) -> Step {
+    if crate::util::files("tests", ".rs").is_empty() {
+        return failed("tests/ holds no integration test");
+    }
     let features = if executor == Executor::Multi { "--features multi,faults" } else { "--features faults" };
     let mut command = cargo(&format!("test --package valtron_http {features}"));
     log.run(command.envs(site.env.iter().map(|(key, value)| (key, value))))
@@ -68,9 +71,18 @@ pub fn xtask_tests(log: &mut Log) -> Step {
 }
 
 pub fn loom(log: &mut Log) -> Step {
-    let mut command = cargo("test --package valtron_http --lib loom");
-    command.arg("--target-dir").arg(out_dir().join("loom-target"));
-    log.run(command.env("RUSTFLAGS", "--cfg loom").env("LOOM_MAX_PREEMPTIONS", "3"))
+    let command = |rest: &str| {
+        let mut command = cargo("test --package valtron_http --lib loom");
+        command.arg("--target-dir").arg(out_dir().join("loom-target")).args(rest.split_whitespace());
+        command.env("RUSTFLAGS", "--cfg loom").env("LOOM_MAX_PREEMPTIONS", "3");
+        command
+    };
+    log.run(&mut command("--no-run"))?;
+    // A filter that matches nothing would pass.
+    if !crate::util::output(&mut command("-- --list"))?.contains(": test") {
+        return failed("no loom test");
+    }
+    log.run(&mut command(""))
 }
 
 pub fn python(log: &mut Log, site: &Site) -> Step {

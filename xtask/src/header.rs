@@ -30,14 +30,13 @@ pub fn declares_api(header: &str) -> bool {
 }
 
 fn generate() -> Result<String, String> {
-    let config = cbindgen::Config::from_file(root().join("cbindgen.toml"))?;
-    let mut builder = cbindgen::Builder::new().with_config(config);
-    // mod.rs first: the header opens with the types that the rest uses.
-    let mut sources = crate::util::files("src/ffi", ".rs");
-    sources.sort_by_key(|path| (!path.ends_with("src/ffi/mod.rs"), path.clone()));
-    for source in sources {
-        builder = builder.with_src(source);
-    }
+    let mut config = cbindgen::Config::from_file(root().join("cbindgen.toml"))?;
+    // What no Rust item can say: conventions, the thread table, macros.
+    let preamble = root().join("src/ffi/preamble.h");
+    let preamble = std::fs::read_to_string(&preamble).map_err(|error| format!("{}: {error}", preamble.display()))?;
+    config.after_includes = Some(preamble);
+    // cbindgen follows the `mod` lines, in their order.
+    let builder = cbindgen::Builder::new().with_config(config).with_src(root().join("src/ffi/mod.rs"));
     let bindings = builder.generate().map_err(|error| format!("cbindgen: {error}"))?;
     let mut text = Vec::new();
     bindings.write(&mut text);

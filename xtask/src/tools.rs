@@ -72,14 +72,14 @@ pub fn find(program: &str) -> Option<PathBuf> {
     path.split(':').map(|folder| PathBuf::from(folder).join(program)).find(|file| file.is_file())
 }
 
-/// A cargo subcommand, installed from source when it is missing.
+/// A cargo subcommand, installed from source when it is missing; without optimisation, which takes longest.
 pub fn require_cargo(log: &mut Log, subcommand: &str) -> Step {
     let program = format!("cargo-{subcommand}");
     let home = std::env::var("CARGO_HOME").unwrap_or_else(|_| std::env::var("HOME").unwrap_or_default() + "/.cargo");
     if find(&program).is_some() || PathBuf::from(home).join("bin").join(&program).exists() {
         return Ok(());
     }
-    log.run(&mut cargo(&format!("install --locked {program}")))
+    log.run(&mut cargo(&format!("install --locked --debug {program}")))
         .or_else(|_| skipped(format!("{program} is not installed, and could not be")))
 }
 

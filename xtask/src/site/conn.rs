@@ -66,8 +66,7 @@ pub fn serve(
 ) -> io::Result<()> {
     let mut buffer = Vec::new();
     let mut number = 0;
-    loop {
-        let Some(mut request) = read_request(&mut stream, &mut buffer)? else { break };
+    while let Some(mut request) = read_request(&mut stream, &mut buffer)? {
         number += 1;
         (request.connection, request.number, request.secure) = (connection, number, secure);
         let mut after = routes::answer(&mut stream, &request, &shared)?;
