@@ -156,7 +156,8 @@ impl HttpClientError {
             LookupError::Busy => (Status::NoResolver, "too many look-ups wait already".to_owned()),
             LookupError::Failed(why) => (Status::NameFailed, why),
         };
-        Self::new(status, Phase::Resolve, format!("{host}: {why}"))
+        let text = if why.starts_with(host) { why } else { format!("{host}: {why}") };
+        Self::new(status, Phase::Resolve, text)
     }
 
     /// What the peer's bytes were guilty of.

@@ -112,7 +112,12 @@ impl Shared {
         if peers.is_empty() {
             return self.stage(Work::Make(make), None, false).is_ok();
         }
-        peers.iter().fold(true, |all, peer| peer.stage(Work::Make(make.clone()), None, false).is_ok() && all)
+        // Each peer is told, whether or not another is gone.
+        let mut all = true;
+        for peer in peers {
+            all &= peer.stage(Work::Make(make.clone()), None, false).is_ok();
+        }
+        all
     }
 }
 
