@@ -95,3 +95,45 @@ fn a_name_is_looked_up() {
     assert!(info.task_polls <= 10, "{}", info.task_polls);
     client.request_free(request);
 }
+
+/// Goal: a large buffer takes the body straight from the socket, all of it, in order, and the connection serves again. Method: a body of
+/// a few MiB, by length and in chunks, read with a buffer over the threshold and with a small one in between.
+#[test]
+fn large_reads_bypass_the_buffer() {
+    const BODY: usize = 3 << 20;
+    let body: Vec<u8> = (0..BODY).map(|n| ((n * 31) >> 3) as u8).collect();
+    let mut by_length = format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n").into_bytes();
+    by_length.extend_from_slice(&body);
+    let mut chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for part in body.chunks(70_001) {
+        chunked.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+        chunked.extend_from_slice(part);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    chunked.extend_from_slice(b"0\r\n\r\n");
+    let (url, server) = serve(vec![by_length.leak(), chunked.leak()]);
+    let client = Client::create(ClientConfig::default()).unwrap();
+    for round in 0..2 {
+        let config = RequestConfig { url: url.clone(), ..RequestConfig::default() };
+        let (request, status, _) = client.perform(config, 1, Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(status, Status::Ok);
+        let mut got = Vec::new();
+        let mut part = vec![0; 100_000];
+        loop {
+            let room = if got.len() % 5 == 4 { 1_000 } else { part.len() };
+            match client.request_read(request, &mut part[..room]) {
+                Ok(0) => break,
+                Ok(n) => got.extend_from_slice(&part[..n]),
+                Err(Status::WouldBlock) => {
+                    let (status, _) = client.request_wait(request, 2, Some(Duration::from_secs(10)));
+                    assert_eq!(status, Status::Ok);
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert!(got == body, "round {round}: {} bytes", got.len());
+        assert_eq!(client.request_info(request).unwrap().body_received, BODY as u64);
+        client.request_free(request);
+    }
+    assert_eq!(server.join().unwrap().len(), 2);
+}

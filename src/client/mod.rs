@@ -4,7 +4,7 @@
 
 pub mod actions;
 mod body_buffer;
-mod config;
+pub mod config;
 mod connection;
 mod context;
 mod dial;

@@ -99,6 +99,38 @@ pub struct RequestInfo {
     pub times: [Option<Duration>; 8],
 }
 
+/// A read with at least so much room goes straight to the socket: below, the copy is cheaper than a system call.
+const DIRECT_READ_BYTES_MIN: usize = 16 * 1024;
+
+/// What the producer is to do with body bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intake {
+    /// Bring up to so many.
+    Room(usize),
+    /// Wait: the buffer is full.
+    Full,
+    /// Wait: the host will take them from the socket.
+    Direct,
+}
+
+/// What a direct read came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direct {
+    /// So many body bytes; framing alone gives none.
+    Bytes(usize),
+    /// The producer must go on.
+    Nothing,
+}
+
+/// A body that can be read past the buffer.
+pub trait DirectBody: Send {
+    /// Reads what lies in the socket, once. `into` is not empty.
+    fn read_direct(&mut self, into: &mut [u8]) -> Direct;
+
+    /// It is over, or broken: the producer must see to it.
+    fn needs_task(&self) -> bool;
+}
+
 /// Why a request must stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -138,6 +170,12 @@ struct Inner {
     producer: Option<TaskWaker>,
     /// The producer parked because the buffer was full.
     starved: bool,
+    /// Where the body comes from, while it comes.
+    stream: Option<Arc<Mutex<dyn DirectBody>>>,
+    /// The host's last read was large: it wants bytes straight from the socket.
+    direct: bool,
+    /// The producer parked because bytes for such a read lie in the socket.
+    direct_ready: bool,
 }
 
 /// See the module.
@@ -197,6 +235,9 @@ impl RequestShared {
                 wakers: Vec::new(),
                 producer: None,
                 starved: false,
+                stream: None,
+                direct: false,
+                direct_ready: false,
             }),
         })
     }
@@ -263,11 +304,18 @@ impl RequestShared {
         count
     }
 
-    /// The final head is there. Its body follows, from the task behind `producer`.
-    pub fn set_final_head(&self, head: Arc<HeadRecord>, body_total: Option<u64>, producer: Option<TaskWaker>) {
+    /// The final head is there. Its body follows, from the task behind `producer`, which shares where it comes from.
+    pub fn set_final_head(
+        &self,
+        head: Arc<HeadRecord>,
+        body_total: Option<u64>,
+        producer: Option<TaskWaker>,
+        stream: Arc<Mutex<dyn DirectBody>>,
+    ) {
         {
             let mut inner = lock(&self.inner);
             inner.producer = producer;
+            inner.stream = Some(stream);
             inner.final_head = Some(head);
             inner.body_total = body_total;
         }
@@ -287,12 +335,24 @@ impl RequestShared {
         self.raise(event_flags::HOP);
     }
 
-    /// How many body bytes the buffer takes now; zero parks the producer, whom a read will wake.
-    pub fn room(&self) -> usize {
-        let mut inner = lock(&self.inner);
-        let room = inner.body_capacity.saturating_sub(inner.body.len());
-        inner.starved = room == 0;
-        room
+    /// Whether the producer is to bring body bytes into the buffer. `readable`: bytes lie in the socket now.
+    pub fn intake(&self, readable: bool) -> Intake {
+        let first = {
+            let mut inner = lock(&self.inner);
+            let room = inner.body_capacity.saturating_sub(inner.body.len());
+            inner.starved = room == 0;
+            if room == 0 {
+                return Intake::Full;
+            }
+            if !(inner.direct && readable && inner.body.is_empty()) {
+                return Intake::Room(room);
+            }
+            !std::mem::replace(&mut inner.direct_ready, true)
+        };
+        if first {
+            self.raise(event_flags::BODY);
+        }
+        Intake::Direct
     }
 
     /// Body bytes came.
@@ -344,6 +404,8 @@ impl RequestShared {
             inner.error = result.err();
             inner.wakers.clear();
             inner.producer = None;
+            inner.stream = None;
+            inner.direct_ready = false;
         }
         self.raise(event_flags::DONE);
     }
@@ -438,7 +500,7 @@ impl RequestShared {
         let inner = lock(&self.inner);
         inner.terminal
             || (until & until_flags::HEAD != 0 && inner.final_head.is_some())
-            || (until & until_flags::BODY != 0 && (!inner.body.is_empty() || inner.body_ended))
+            || (until & until_flags::BODY != 0 && (!inner.body.is_empty() || inner.body_ended || inner.direct_ready))
     }
 
     /// It is over.
@@ -457,12 +519,23 @@ impl RequestShared {
         }
     }
 
-    /// Copies body bytes out.
+    /// Copies body bytes out; a large buffer takes them straight from the socket once the library's own buffer is empty.
     pub fn read(&self, into: &mut [u8]) -> Result<usize, Status> {
         let (count, wake) = {
             let mut inner = lock(&self.inner);
+            inner.direct = into.len() >= DIRECT_READ_BYTES_MIN;
             if inner.body.is_empty() {
-                return inner.nothing_to_read().map(|()| 0);
+                let stream = inner.stream.clone().filter(|_| inner.direct && !inner.body_ended);
+                let Some(stream) = stream else {
+                    let waits = !inner.direct && std::mem::replace(&mut inner.direct_ready, false);
+                    let wake = inner.producer.clone().filter(|_| waits);
+                    let outcome = inner.nothing_to_read().map(|()| 0);
+                    drop(inner);
+                    wake.into_iter().for_each(|waker| waker.wake());
+                    return outcome;
+                };
+                drop(inner);
+                return self.read_direct(&stream, into);
             }
             let count = inner.body.read(into);
             (count, inner.take_starved())
@@ -471,14 +544,64 @@ impl RequestShared {
         Ok(count)
     }
 
+    /// The stream is locked before the request, as the producer does it, so that no byte overtakes another.
+    fn read_direct(&self, stream: &Mutex<dyn DirectBody>, into: &mut [u8]) -> Result<usize, Status> {
+        let mut stream = lock(stream);
+        {
+            let mut inner = lock(&self.inner);
+            if !inner.body.is_empty() {
+                let count = inner.body.read(into);
+                return Ok(count);
+            }
+            if inner.body_ended {
+                return inner.nothing_to_read().map(|()| 0);
+            }
+        }
+        let mut total = 0;
+        while total < into.len() {
+            match stream.read_direct(&mut into[total..]) {
+                Direct::Bytes(0) if stream.needs_task() => break,
+                Direct::Bytes(count) => total += count,
+                Direct::Nothing => break,
+            }
+        }
+        let needs_task = stream.needs_task();
+        drop(stream);
+        let wake = {
+            let mut inner = lock(&self.inner);
+            inner.body_received += total as u64;
+            // Dry, over, or broken: the producer takes over.
+            let dry = needs_task || total < into.len();
+            if dry && std::mem::replace(&mut inner.direct_ready, false) || needs_task {
+                inner.producer.clone()
+            } else {
+                None
+            }
+        };
+        wake.into_iter().for_each(|waker| waker.wake());
+        if total == 0 {
+            return Err(Status::WouldBlock);
+        }
+        Ok(total)
+    }
+
     /// Body bytes in place, until the next consume, read or free.
     pub fn peek(&self) -> Result<(*const u8, usize), Status> {
-        let inner = lock(&self.inner);
-        let bytes = inner.body.peek();
-        if bytes.is_empty() {
-            inner.nothing_to_read()?;
-        }
-        Ok((bytes.as_ptr(), bytes.len()))
+        let (outcome, wake) = {
+            let mut inner = lock(&self.inner);
+            // Bytes in place are the producer's to bring.
+            inner.direct = false;
+            let parked = std::mem::replace(&mut inner.direct_ready, false);
+            let wake = inner.producer.clone().filter(|_| parked);
+            let bytes = inner.body.peek();
+            let outcome = match bytes.is_empty() {
+                true => inner.nothing_to_read().map(|()| (bytes.as_ptr(), 0)),
+                false => Ok((bytes.as_ptr(), bytes.len())),
+            };
+            (outcome, wake)
+        };
+        wake.into_iter().for_each(|waker| waker.wake());
+        outcome
     }
 
     /// Drops body bytes.

@@ -18,7 +18,7 @@
 //! Each state is a struct that holds only what is legal in it; a transition consumes it. [`HttpRequestTask::next`] has one match on the
 //! state, and `Machine::wait` has one that says what each state waits for. Everything waits for cancel and for the total deadline too.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::actions::HttpClientAction;
 use super::connection::Connection;
@@ -31,6 +31,7 @@ use super::{dial, upgrade};
 use crate::net::{Net, Socket};
 use crate::proto::{BodyDecoder, CloseReason, HeadReader};
 use crate::synca::oneshot;
+use crate::synca::sync::lock;
 use crate::synca::TaskWaker;
 use crate::valtron::time::Instant;
 use crate::valtron::{Interest, TaskIterator, TaskStatus, Wait};
@@ -141,6 +142,7 @@ pub(super) enum Verdict {
 }
 
 /// The state, with what belongs to it.
+#[allow(clippy::large_enum_variant)] // one per request, and the large one is the state that lasts
 pub(super) enum Machine<N: Net> {
     Init(Init),
     Connecting(Connecting<N>),
@@ -186,13 +188,21 @@ pub(super) struct Receiving<N: Net> {
 }
 
 pub(super) struct ReceivingBody<N: Net> {
+    /// Shared with the host's reads, which may take bytes straight from the socket; emptied at the end.
+    pub stream: Arc<Mutex<Option<BodyStream<N>>>>,
+    /// The host's buffer is full, or the host has yet to read from the socket what lies there.
+    pub parked: bool,
+}
+
+/// What a body comes from.
+pub(super) struct BodyStream<N: Net> {
     pub connection: Connection<N>,
     /// Bytes that came with the head.
     pub early: Vec<u8>,
     pub decoder: BodyDecoder,
     pub keep_alive: Result<(), CloseReason>,
-    /// The host's buffer is full.
-    pub full: bool,
+    /// What a read of the host's ran into; the task ends with it.
+    pub failed: Option<HttpClientError>,
 }
 
 pub(super) struct AwaitingRedirect<N: Net> {
@@ -205,9 +215,9 @@ pub(super) struct AwaitingRedirect<N: Net> {
 
 pub(super) enum RedirectStage<N: Net> {
     /// The host may still deny: the response's body is unread.
-    Deciding(ReceivingBody<N>),
+    Deciding(BodyStream<N>),
     /// Followed; what is left of the body is read away, within bounds, so that the connection serves again.
-    Draining { body: ReceivingBody<N>, left: usize },
+    Draining { body: BodyStream<N>, left: usize },
     /// The child works.
     Following,
 }
@@ -239,8 +249,10 @@ impl<N: Net> Machine<N> {
             Machine::TlsHandshake(_) => Wait::EXTERNAL,
             Machine::SendingRequest(state) => state.connection.wait_write(),
             Machine::ReceivingIntro(state) | Machine::ReceivingHeaders(state) => state.connection.wait_read(),
-            Machine::ReceivingBody(state) if state.full => Wait::EXTERNAL,
-            Machine::ReceivingBody(state) => state.connection.wait_read(),
+            Machine::ReceivingBody(state) if state.parked => Wait::EXTERNAL,
+            Machine::ReceivingBody(state) => {
+                lock(&state.stream).as_ref().map_or(Wait::EXTERNAL, |stream| stream.connection.wait_read())
+            }
             Machine::AwaitingRedirect(AwaitingRedirect { stage: RedirectStage::Draining { body, .. }, .. }) => {
                 body.connection.wait_read()
             }

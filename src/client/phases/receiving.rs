@@ -1,19 +1,20 @@
 //! The answer comes in: status line, header lines, body.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::Outcome;
 use crate::client::connection::{lost, Connection, Read};
 use crate::client::error::{HttpClientError, Phase};
 use crate::client::redirects;
-use crate::client::request::{HeadRecord, Milestone};
+use crate::client::request::{Direct, DirectBody, HeadRecord, Intake, Milestone};
 use crate::client::status::Status;
-use crate::client::task::{Core, HttpRequestState, Machine, Move, Receiving, ReceivingBody};
+use crate::client::task::{BodyStream, Core, HttpRequestState, Machine, Move, Receiving, ReceivingBody};
 use crate::net::Net;
 use crate::proto::{
     redirect_location, response_framing, BodyDecoder, BodyKind, CloseReason, Framing, HeadStep, ProtocolError,
     ResponseHead,
 };
+use crate::synca::sync::lock;
 use crate::valtron::DoNext;
 
 /// Reads per step, lest one download hold up the rest. A read is one receive buffer, or one TLS record.
@@ -130,7 +131,7 @@ impl<N: Net> Receiving<N> {
         let next = self.next_hop(core, &head)?;
         let record = Arc::new(HeadRecord::new(head, core.shared.url()));
         let early = std::mem::take(&mut self.buffer);
-        let body = self.body(core, framing, early);
+        let body = self.stream(core, framing, early);
         match next {
             Some(plan) => core.redirect(body, record, plan),
             None => core.receive_body(body, record, total(&framing)),
@@ -155,14 +156,14 @@ impl<N: Net> Receiving<N> {
         redirects::follow(&core.plan, head.status, location).map(Some)
     }
 
-    fn body(self, core: &Core<N>, framing: Framing, early: Vec<u8>) -> ReceivingBody<N> {
+    fn stream(self, core: &Core<N>, framing: Framing, early: Vec<u8>) -> BodyStream<N> {
         let keep_alive = match framing.keep_alive {
             Ok(()) if self.unsent => Err(CloseReason::RequestUnsent),
             Ok(()) if core.plan.asks_close() => Err(CloseReason::RequestClose),
             other => other,
         };
         let decoder = BodyDecoder::new(framing.body, &core.plan.limits);
-        ReceivingBody { connection: self.connection, early, decoder, keep_alive, full: false }
+        BodyStream { connection: self.connection, early, decoder, keep_alive, failed: None }
     }
 }
 
@@ -184,13 +185,20 @@ impl<N: Net> Core<N> {
     /// The head is final: the host sees it, the body follows.
     pub(in crate::client) fn receive_body(
         &mut self,
-        body: ReceivingBody<N>,
+        stream: BodyStream<N>,
         head: Arc<HeadRecord>,
         total: Option<u64>,
     ) -> Outcome<N> {
         self.enter(HttpRequestState::ReceivingBody, self.plan.timeouts.idle);
-        self.shared.set_final_head(head, total, self.waker.clone());
-        Ok(Move::To(Machine::ReceivingBody(body)))
+        let stream = Arc::new(Mutex::new(Some(stream)));
+        self.shared.set_final_head(head, total, self.waker.clone(), stream.clone());
+        Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, parked: false })))
+    }
+
+    /// The peer made progress, or was not waited for.
+    fn restart_idle_clock(&mut self) {
+        let now = self.context.net.now();
+        self.deadline = self.plan.timeouts.idle.map(|limit| now.after(limit));
     }
 
     /// A connection that has done its work serves again, if nothing speaks against it.
@@ -214,46 +222,120 @@ pub(in crate::client) enum Piece {
 
 impl<N: Net> ReceivingBody<N> {
     pub(in crate::client) fn step(mut self, core: &mut Core<N>) -> Outcome<N> {
+        let shared_stream = self.stream.clone();
+        let mut place = lock(&shared_stream);
+        let Some(stream) = place.as_mut() else { return Err(HttpClientError::plain(Status::Internal, Phase::Body)) };
+        if let Some(error) = stream.failed.take() {
+            return Err(error);
+        }
+        let was_parked = std::mem::replace(&mut self.parked, false);
         let mut moved = false;
         for _ in 0..READS_PER_STEP_MAX {
-            if self.decoder.is_done() {
+            if stream.decoder.is_done() {
                 break;
             }
-            let room = core.shared.room();
-            if room == 0 {
-                self.full = true;
-                // The host's slowness is not the peer's.
-                core.deadline = None;
-                return Ok(Move::Wait(Machine::ReceivingBody(self)));
-            }
-            self.full = false;
+            let room = match core.shared.intake(stream.connection.readable_hint()) {
+                Intake::Room(room) => room,
+                Intake::Full | Intake::Direct => {
+                    self.parked = true;
+                    // The host's slowness is not the peer's.
+                    core.deadline = None;
+                    return Ok(Move::Wait(Machine::ReceivingBody(self)));
+                }
+            };
             let shared = core.shared.clone();
-            let piece = self.piece(core, room, &mut |bytes| {
+            let host = &core.plan.target.origin().host;
+            let piece = stream.piece(&core.context.net, host, room, &mut |bytes| {
                 shared.push_body(bytes).map_err(|_| HttpClientError::plain(Status::NoMemory, Phase::Body))
             })?;
             match piece {
                 Piece::Taken(_) => moved = true,
                 Piece::Nothing => {
-                    if moved || core.deadline.is_none() {
-                        let now = core.context.net.now();
-                        core.deadline = core.plan.timeouts.idle.map(|limit| now.after(limit));
+                    if moved || was_parked {
+                        core.restart_idle_clock();
                     }
                     return Ok(Move::Wait(Machine::ReceivingBody(self)));
                 }
             }
         }
-        if !self.decoder.is_done() {
-            let now = core.context.net.now();
-            core.deadline = core.plan.timeouts.idle.map(|limit| now.after(limit));
+        if !stream.decoder.is_done() {
+            core.restart_idle_clock();
             return Ok(Move::Yield(Machine::ReceivingBody(self)));
         }
-        if let Some(trailers) = self.decoder.take_trailers() {
+        if let Some(trailers) = stream.decoder.take_trailers() {
             core.shared.set_trailers(trailers);
         }
-        self.leave(core);
+        if let Some(stream) = place.take() {
+            stream.leave(core);
+        }
         Ok(Move::Finish)
     }
+}
 
+/// The host reads straight from the socket.
+impl<N: Net> DirectBody for Option<BodyStream<N>> {
+    fn read_direct(&mut self, into: &mut [u8]) -> Direct {
+        let Some(stream) = self else { return Direct::Nothing };
+        if stream.failed.is_some() || !stream.early.is_empty() || stream.decoder.is_done() {
+            return Direct::Nothing;
+        }
+        let limit = match stream.decoder.remaining() {
+            Some(rest) if rest < into.len() as u64 => rest as usize + 1,
+            _ => into.len(),
+        };
+        let count = match stream.connection.read(&mut into[..limit]) {
+            Ok(Read::Bytes(count)) => count,
+            Ok(Read::WouldBlock) => return Direct::Nothing,
+            // Ends and errors are the task's: it reads again, and finds the same.
+            Ok(Read::End) => {
+                stream.failed =
+                    stream.decoder.finish().err().map(|error| HttpClientError::protocol(error, Phase::Body));
+                return Direct::Nothing;
+            }
+            Ok(Read::TruncatedEnd) => {
+                stream.failed = Some(truncated(&stream.decoder));
+                return Direct::Nothing;
+            }
+            Err(error) => {
+                let host = stream.connection.origin().host.clone();
+                stream.failed = Some(error.into_error(&host, Phase::Body));
+                return Direct::Nothing;
+            }
+        };
+        // Body bytes move to the front, over the framing between them; there is never more body than input.
+        let (mut used, mut taken) = (0, 0);
+        while used < count && !stream.decoder.is_done() {
+            let step = match stream.decoder.decode(&into[used..count]) {
+                Ok(step) => step,
+                Err(error) => {
+                    stream.failed = Some(HttpClientError::protocol(error, Phase::Body));
+                    break;
+                }
+            };
+            let data = used + step.data.start..used + step.data.end;
+            let length = data.len();
+            if data.start != taken {
+                into.copy_within(data, taken);
+            }
+            taken += length;
+            used += step.used;
+            if step.used == 0 {
+                break;
+            }
+        }
+        if stream.failed.is_none() {
+            stream.early.extend_from_slice(&into[used..count]);
+        }
+        Direct::Bytes(taken)
+    }
+
+    fn needs_task(&self) -> bool {
+        self.as_ref()
+            .is_some_and(|stream| stream.failed.is_some() || stream.decoder.is_done() || !stream.early.is_empty())
+    }
+}
+
+impl<N: Net> BodyStream<N> {
     /// Gives the connection back after the body's end.
     pub(in crate::client) fn leave(self, core: &Core<N>) {
         let keep_alive = match self.keep_alive {
@@ -266,7 +348,8 @@ impl<N: Net> ReceivingBody<N> {
     /// Decodes what came with the head, else reads once; body bytes go to `sink`.
     pub(in crate::client) fn piece(
         &mut self,
-        core: &Core<N>,
+        net: &N,
+        host: &str,
         room: usize,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), HttpClientError>,
     ) -> Result<Piece, HttpClientError> {
@@ -283,8 +366,7 @@ impl<N: Net> ReceivingBody<N> {
             Some(rest) if rest < room as u64 => rest as usize + 1,
             _ => room,
         };
-        let host = &core.plan.target.origin().host;
-        core.context.net.with_scratch(|scratch| {
+        net.with_scratch(|scratch| {
             let limit = limit.min(scratch.len());
             match connection.read(&mut scratch[..limit]) {
                 Ok(Read::Bytes(count)) => {
@@ -297,17 +379,20 @@ impl<N: Net> ReceivingBody<N> {
                     decoder.finish().map_err(|error| HttpClientError::protocol(error, Phase::Body))?;
                     Ok(Piece::Taken(0))
                 }
-                Ok(Read::TruncatedEnd) => {
-                    let text = "the TLS connection was closed without close_notify: the body may be cut off";
-                    let mut error = HttpClientError::new(Status::BodyTruncated, Phase::Body, text);
-                    error.received = Some(decoder.received());
-                    error.expected = decoder.remaining().map(|rest| decoder.received().saturating_add(rest));
-                    Err(error)
-                }
+                Ok(Read::TruncatedEnd) => Err(truncated(decoder)),
                 Err(error) => Err(error.into_error(host, Phase::Body)),
             }
         })
     }
+}
+
+/// An end without close_notify: by accident or by attack, bytes may be missing (RFC 9112 section 9.8).
+fn truncated(decoder: &BodyDecoder) -> HttpClientError {
+    let text = "the TLS connection was closed without close_notify: the body may be cut off";
+    let mut error = HttpClientError::new(Status::BodyTruncated, Phase::Body, text);
+    error.received = Some(decoder.received());
+    error.expected = decoder.remaining().map(|rest| decoder.received().saturating_add(rest));
+    error
 }
 
 /// Feeds the decoder until it wants no more; returns how much it used, and how much of that was body.

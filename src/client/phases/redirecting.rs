@@ -16,7 +16,7 @@ use crate::client::questions::SpawnKind;
 use crate::client::request::HeadRecord;
 use crate::client::status::Status;
 use crate::client::task::{
-    AwaitingRedirect, ChildLink, Core, HttpRequestState, HttpRequestTask, Init, Machine, Move, Plan, ReceivingBody,
+    AwaitingRedirect, BodyStream, ChildLink, Core, HttpRequestState, HttpRequestTask, Init, Machine, Move, Plan,
     RedirectStage, Role, Verdict,
 };
 use crate::client::work::{offer, Offer};
@@ -31,12 +31,7 @@ const DRAIN_TIME_MAX: Duration = Duration::from_millis(100);
 
 impl<N: Net> Core<N> {
     /// `plan` would follow `head`: a child is made for it.
-    pub(in crate::client) fn redirect(
-        &mut self,
-        body: ReceivingBody<N>,
-        head: Arc<HeadRecord>,
-        plan: Plan,
-    ) -> Outcome<N> {
+    pub(in crate::client) fn redirect(&mut self, body: BodyStream<N>, head: Arc<HeadRecord>, plan: Plan) -> Outcome<N> {
         self.enter(HttpRequestState::AwaitingRedirect, None);
         let (verdict_sender, verdict) = oneshot::channel();
         let (go, go_receiver) = oneshot::channel();
@@ -89,7 +84,7 @@ impl<N: Net> AwaitingRedirect<N> {
                 if body.decoder.is_done() {
                     body.leave(core);
                 } else if !hopeless && left > 0 {
-                    match body.piece(core, left, &mut |_| Ok(())) {
+                    match body.piece(&core.context.net, &core.plan.target.origin().host, left, &mut |_| Ok(())) {
                         Ok(Piece::Nothing) => {
                             self.stage = RedirectStage::Draining { body, left };
                             return Ok(Move::Wait(Machine::AwaitingRedirect(self)));
