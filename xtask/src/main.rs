@@ -8,6 +8,7 @@ mod header;
 mod interop;
 mod site;
 mod symbols;
+mod syscalls;
 mod test;
 mod tidy;
 mod tools;
