@@ -118,8 +118,8 @@ class Client:
         self.default_encoding = default_encoding
         self._allow_insecure = allow_insecure_redirects
         self._timeout = Timeout(timeout)
-        self._headers = Headers({"accept": "*/*"})
-        self._headers.update(headers)
+        # The library adds Host, User-Agent and Accept where they are missing.
+        self._headers = Headers(headers)
         self._encoded: tuple[Any, Any, int] | None = None
         self._closed = False
         if ca_file is not None:
@@ -146,8 +146,8 @@ class Client:
 
     @headers.setter
     def headers(self, headers: HeaderTypes) -> None:
-        self._headers = Headers({"accept": "*/*"})
-        self._headers.update(headers)
+        # The library adds Host, User-Agent and Accept where they are missing.
+        self._headers = Headers(headers)
         self._encoded = None
 
     @property
