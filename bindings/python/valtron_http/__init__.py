@@ -18,7 +18,6 @@ from ._native import VERSION as __version__
 from ._response import Response
 from ._spawn import Job, Spawn
 from .exceptions import *  # noqa: F403
-from .exceptions import HTTPError, HTTPStatusError, RequestError, RequestException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import allocate_lock
-from ctypes import byref, c_void_p, pointer
+from _thread import allocate_lock, get_ident
+from ctypes import byref, c_void_p, pointer, sizeof
 
-from . import _native, _spawn
+from . import _exchange, _native, _spawn
 from ._exchange import Exchange, describe
 from ._models import UNSET, Headers, Request, Timeout, header_bytes
 from ._response import Response
@@ -37,19 +37,16 @@ if TYPE_CHECKING:
     TimeoutTypes = Union[float, tuple[Any, ...], Timeout, None]
     VerifyTypes = Union[bool, str, bytes, os.PathLike[str]]
 
-_generation = 0
 _renew_lock = allocate_lock()
 
 
 def _after_fork() -> None:
     # Locks held by threads that do not exist in the child would stay locked for ever.
-    global _generation, _renew_lock, _shared_lock
-    _generation += 1
+    global _renew_lock, _shared_lock
+    _native.generation += 1
     _renew_lock = allocate_lock()
     _shared_lock = allocate_lock()
-    from . import _exchange
-
-    _exchange.main_thread = _exchange.get_ident()
+    _exchange.main_thread = get_ident()
 
 
 if hasattr(os, "register_at_fork"):
@@ -63,7 +60,7 @@ class NativeClient:
 
     def __init__(self, config: Any, keep: Any, errors: _spawn.HookErrors) -> None:
         self.pointer: int | None = None
-        self.generation = _generation
+        self.generation = _native.generation
         self.errors = errors
         self._keep = keep  # The callback lives as long as the client that may call it.
         out = c_void_p()
@@ -121,8 +118,8 @@ class Client:
         self.default_encoding = default_encoding
         self._allow_insecure = allow_insecure_redirects
         self._timeout = Timeout(timeout)
-        self._headers = Headers({"accept": "*/*"})
-        self._headers.update(headers)
+        # The library adds Host, User-Agent and Accept where they are missing.
+        self._headers = Headers(headers)
         self._encoded: tuple[Any, Any, int] | None = None
         self._closed = False
         if ca_file is not None:
@@ -149,8 +146,8 @@ class Client:
 
     @headers.setter
     def headers(self, headers: HeaderTypes) -> None:
-        self._headers = Headers({"accept": "*/*"})
-        self._headers.update(headers)
+        # The library adds Host, User-Agent and Accept where they are missing.
+        self._headers = Headers(headers)
         self._encoded = None
 
     @property
@@ -298,7 +295,7 @@ class Client:
         self._finalizer.detach()
         box, self._box = self._box, []
         for native in box:
-            if native.generation == _generation:
+            if native.generation == _native.generation:
                 _native.client_shutdown(native.pointer, 0)
 
     def __enter__(self) -> Client:
@@ -313,17 +310,17 @@ class Client:
 
     def stats(self) -> dict[str, int]:
         """The library's counters of this client: connections opened and reused, task polls, jobs, and so on."""
-        stats = _native.Stats(struct_size=_native.sizeof(_native.Stats))
+        stats = _native.Stats(struct_size=sizeof(_native.Stats))
         status = _native.client_stats(self._native().pointer, byref(stats))
         if status:
             raise describe(kind_of(status), status, None, None, None)
-        return {name: getattr(stats, name) for name, _ in _native.Stats._fields_[1:]}
+        return {field[0]: getattr(stats, field[0]) for field in _native.Stats._fields_[1:]}
 
     # Inside.
 
     def _create(self) -> NativeClient:
         errors = _spawn.HookErrors()
-        config = _native.ClientConfig(struct_size=_native.sizeof(_native.ClientConfig))
+        config = _native.ClientConfig(struct_size=sizeof(_native.ClientConfig))
         # Requests run on the thread that makes them; no thread is started for nothing.
         config.worker_threads = 0
         config.trust = _native.TRUST_PEM_ONLY if self._pem is not None else self._trust
@@ -343,11 +340,11 @@ class Client:
         if not box:
             raise ClientClosed("the client is closed")
         native = box[0]
-        if native.generation == _generation:
+        if native.generation == _native.generation:
             return native
         with _renew_lock:
             # After a fork: the parent's connections are the parent's.
-            if box and box[0].generation != _generation:
+            if box and box[0].generation != _native.generation:
                 box[0] = self._create()
             return box[0]
 
@@ -431,7 +428,7 @@ Session = Client
 
 # A body of this size fits the library's buffer (256 KiB by default), so that waiting for its end cannot stall.
 _WHOLE_BYTES = 128 * 1024
-_REQUEST = bytes(_native.RequestConfig(struct_size=_native.sizeof(_native.RequestConfig)))
+_REQUEST = bytes(_native.RequestConfig(struct_size=sizeof(_native.RequestConfig)))
 
 
 def _history(exchange: Exchange, hops: int, request: Request) -> list[Response]:
@@ -449,7 +446,8 @@ def _history(exchange: Exchange, hops: int, request: Request) -> list[Response]:
 def _encode(headers: Headers) -> tuple[Any, Any, int]:
     """A native header array. Its bytes objects are kept alive by the list beside it."""
     raw = headers.raw
-    lines = (_native.HeaderLine * len(raw))(*[(n, len(n), v, len(v)) for n, v in raw])
+    rows: list[Any] = [(name, len(name), value, len(value)) for name, value in raw]
+    lines = (_native.HeaderLine * len(raw))(*rows)
     return lines, raw, len(raw)
 
 

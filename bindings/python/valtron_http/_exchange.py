@@ -216,13 +216,16 @@ class Exchange:
 
     def close(self) -> None:
         handle, self.handle.value = self.handle.value, 0
-        if handle:
-            _free(self.native.pointer, handle)
+        native = self.native
+        # In a forked child the request goes with its client.
+        if handle and native.generation == _native.generation:
+            if native.errors:
+                native.errors.pop(handle, None)
+            _free(native.pointer, handle)
 
-    def __del__(self, free: Any = _free) -> None:
-        handle, self.handle.value = self.handle.value, 0
-        if handle:
-            free(self.native.pointer, handle)
+    def __del__(self) -> None:
+        if self.handle.value and _native is not None:
+            self.close()
 
     # Errors and progress.
 

@@ -344,6 +344,9 @@ if TYPE_CHECKING:
     def __getattr__(name: str) -> Any: ...
 
 
+# How many forks ago the process was another. What belongs to the parent is not touched in a child.
+generation = 0
+
 ERROR_DETAIL_SIZE = sizeof(ErrorDetail)
 REQUEST_INFO_SIZE = sizeof(RequestInfo)
 HEAD_SIZE = sizeof(Head)

@@ -55,7 +55,9 @@ class Response:
     def reason_phrase(self) -> str:
         return self._head.reason()
 
-    reason = reason_phrase
+    @property
+    def reason(self) -> str:
+        return self.reason_phrase
 
     @property
     def headers(self) -> Headers:
@@ -81,7 +83,9 @@ class Response:
         """A redirect that says where to: it was not followed, or is part of a history."""
         return self.status_code in (301, 302, 303, 307, 308) and "location" in self.headers
 
-    has_redirect_location = is_redirect
+    @property
+    def has_redirect_location(self) -> bool:
+        return self.is_redirect
 
     @property
     def is_permanent_redirect(self) -> bool:
@@ -155,7 +159,9 @@ class Response:
     def encoding(self, encoding: str | None) -> None:
         self._encoding = encoding
 
-    apparent_encoding = encoding
+    @property
+    def apparent_encoding(self) -> str:
+        return self.encoding
 
     def _guess(self) -> str:
         default = self.default_encoding
@@ -170,7 +176,9 @@ class Response:
     def json(self, *, loads: Callable[..., Any] | None = None, **kwargs: Any) -> Any:
         """The body as JSON: UTF-8, UTF-16 or UTF-32 by its first bytes. ``loads`` replaces ``json.loads``."""
         if loads is None:
-            from json import loads
+            import json
+
+            return json.loads(self.content, **kwargs)
         return loads(self.content, **kwargs)
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:

@@ -108,7 +108,7 @@ def callback(hook: SpawnHook, errors: HookErrors) -> Any:
             if said == "take":
                 raise ValueError("on_spawn: to take, call spawn.take() and keep the job")
             raise ValueError(f'on_spawn: "run", "deny" or spawn.take(), not {said!r}')
-        except BaseException as error:  # noqa: BLE001: nothing may cross into C
+        except BaseException as error:  # noqa: BLE001
             errors.setdefault(asked.request, error)
             # A job taken before the exception is the host's all the same.
             return _native.DECISION_TAKE if spawn is not None and spawn._taken is not None else _native.DECISION_DENY

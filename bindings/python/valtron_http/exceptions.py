@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._models import Request, Response
+    from ._models import Request
+    from ._response import Response
 
 __all__ = [
     "BadRedirect",
@@ -365,7 +366,7 @@ TABLE: dict[int, tuple[str, type[HTTPError], str | None]] = {
     -201: ("NO_MEMORY", ResourceExhausted, None),
     -202: ("NO_DESCRIPTORS", ResourceExhausted, None),
     -203: ("SYSTEM", TransportError, None),
-    -204: ("FORKED", InternalError, None),
+    -204: ("FORKED", Cancelled, None),
     -205: ("TOO_MANY_REQUESTS", ResourceExhausted, None),
     -206: ("NO_THREAD", ResourceExhausted, None),
     -220: ("NAME_NOT_FOUND", ResolveError, "resolve"),
