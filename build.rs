@@ -1,6 +1,7 @@
 //! Gives the shared library its name and its load-time promises.
 //!
-//! - *SONAME* `libvaltron_http.so.0` (an install name on macOS): a program linked against this major version finds it.
+//! - *SONAME* `libvaltron_http.so.0` (an install name on macOS): a program linked against this major version finds
+//!   it.
 //! - *nodelete*: `dlclose` keeps the code mapped. Thread-local destructors of the standard library may run after the
 //!   last `dlclose`; unmapping the code under them would crash the host.
 //! - *defs*: an undefined symbol fails our link rather than the host's `dlopen`. Not under a sanitizer, whose runtime

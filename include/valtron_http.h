@@ -17,7 +17,7 @@
               Free the requests and the client. valtron_client_perform does all of one request in one call instead.
 
    Results    Every call that can fail answers a valtron_status: 0 is good, negative is not. Outputs are written only
-              when the call answers VALTRON_OK; the one exception is at valtron_client_perform. There is no "last error".
+              when the call answers VALTRON_OK; the one exception is at valtron_client_perform. No "last error".
 
    Structs    Each that may grow begins with struct_size. Start from its INIT macro. A program compiled against a
               shorter struct keeps working with a newer library. Of an output struct only struct_size is read, and
@@ -29,7 +29,7 @@
    Ownership  What you pass in is read during the call only, a body with body_release excepted. What the library points
               you to says how long it lives. Freeing NULL or the handle 0 does nothing.
 
-   Callbacks  Run only inside the calls that drive (D in the table), on the thread that made the call, with no lock held.
+   Callbacks  Run only inside the calls that drive (D in the table), on the thread that made the call, no lock held.
               They may call anything, also free their own request and their own client. They must not throw or longjmp.
               The allocator is no such callback: it must not call this library.
 
@@ -50,7 +50,7 @@
               valtron_client_wait_handle,     any                              nothing
                 _next_events, _next_spawns,
                 _stats
-              valtron_client_shutdown       D any                              the end of requests and threads, its timeout
+              valtron_client_shutdown       D any                              requests, threads, its timeout
               valtron_client_free             any one, last, also a callback   nothing
               valtron_request_create,         any                              nothing
                 _cancel, _free, _error,
@@ -274,17 +274,18 @@
 // A client: requests, connections and, in a build with threads, their workers. Opaque.
 typedef struct valtron_client valtron_client;
 
-// Work that the library offered and the host took: one look-up or one handshake step. Opaque, reference-counted inside: it may
-// outlive its request and its client.
+// Work that the library offered and the host took: one look-up or one handshake step. Opaque, reference-counted
+// inside: it may outlive its request and its client.
 typedef struct valtron_job valtron_job;
 
-// The answer of a call or of a request: VALTRON_OK, or negative. Grouped by whose fault it is: -100s the caller's, -200s the
-// environment's, -300s the peer sent malformed bytes, -400s the peer misbehaved, -500s TLS, -600s a time limit, -700s
-// ended by somebody's will, -900s a bug of this library. Numbers are only ever added; treat an unknown one by its group.
+// The answer of a call or of a request: VALTRON_OK, or negative. Grouped by whose fault it is: -100s the caller's,
+// -200s the environment's, -300s the peer sent malformed bytes, -400s the peer misbehaved, -500s TLS, -600s a time
+// limit, -700s ended by somebody's will, -900s a bug of this library. Numbers are only ever added; treat an unknown
+// one by its group.
 typedef int32_t valtron_status;
 
-// Where the library's memory comes from. Called from any thread of the library and of the host, perhaps several at once; must not
-// call this library, must not throw, and must work until the process ends.
+// Where the library's memory comes from. Called from any thread of the library and of the host, perhaps several at
+// once; must not call this library, must not throw, and must work until the process ends.
 typedef struct valtron_allocator {
     // sizeof(valtron_allocator); VALTRON_ALLOCATOR_INIT sets it.
     size_t struct_size;
@@ -304,7 +305,8 @@ typedef int32_t valtron_decision;
 // A request: client tag, slot and generation in one number. 0 is none. A freed handle is never valid again.
 typedef uint64_t valtron_request;
 
-// A question: may the library do this on the driving thread, does the host forbid it, or does the host take the work?
+// A question: may the library do this on the driving thread, does the host forbid it, or does the host take the
+// work?
 typedef struct valtron_spawn {
     // Bytes of this struct that are filled.
     size_t struct_size;
@@ -322,8 +324,9 @@ typedef struct valtron_spawn {
     int32_t http_status;
     // The port it leads to.
     uint32_t port;
-    // Of a redirect the target's URL, else the host. UTF-8, not NUL-terminated. In a callback valid until it returns; from
-    // valtron_client_next_spawns valid until valtron_action_decide is called for it, or the request or the client freed.
+    // Of a redirect the target's URL, else the host. UTF-8, not NUL-terminated. In a callback valid until it
+    // returns; from valtron_client_next_spawns valid until valtron_action_decide is called for it, or the
+    // request or the client freed.
     const char *text;
     // Length of text.
     size_t text_len;
@@ -331,10 +334,10 @@ typedef struct valtron_spawn {
 
 // Answers the question *spawn* with a VALTRON_DECISION_ value; any other value means VALTRON_DECISION_RUN.
 //
-// Called inside valtron_client_poll, valtron_client_wait, valtron_request_poll, valtron_request_wait and valtron_client_perform, on
-// the thread that called them, with no lock held. It may call any function of this header, freeing the request or the client
-// included. *job* points to a job for this work; it becomes the host's only with VALTRON_DECISION_TAKE, and is gone after any other
-// answer. It must not throw.
+// Called inside valtron_client_poll, valtron_client_wait, valtron_request_poll, valtron_request_wait and
+// valtron_client_perform, on the thread that called them, with no lock held. It may call any function of this
+// header, freeing the request or the client included. *job* points to a job for this work; it becomes the host's
+// only with VALTRON_DECISION_TAKE, and is gone after any other answer. It must not throw.
 typedef valtron_decision (*valtron_spawn_callback)(void *user,
                                                    const struct valtron_spawn *spawn,
                                                    struct valtron_job **job);
@@ -343,8 +346,8 @@ typedef valtron_decision (*valtron_spawn_callback)(void *user,
 typedef struct valtron_client_config {
     // sizeof(valtron_client_config).
     size_t struct_size;
-    // Build with threads: how many of them drive; 0 none, the caller's thread drives; -1 the build's default, which is what INIT
-    // says. A build without threads ignores it.
+    // Build with threads: how many of them drive; 0 none, the caller's thread drives; -1 the build's default, which
+    // is what INIT says. A build without threads ignores it.
     int32_t worker_threads;
     // Mask of VALTRON_SPAWN_ values the host wants to be asked about; 0 never asks.
     uint32_t spawn_ask;
@@ -364,7 +367,8 @@ typedef struct valtron_client_config {
     const char *ca_pem;
     // Length of ca_pem.
     size_t ca_pem_len;
-    // Threads for name look-ups at most, started when needed. 0 = 4, -1 none: then take look-ups as jobs, or use addresses.
+    // Threads for name look-ups at most, started when needed. 0 = 4, -1 none: then take look-ups as jobs, or use
+    // addresses.
     int32_t resolver_threads;
     // Requests that may exist at once. 0 = 65536, -1 and the largest value: 1048576.
     int32_t requests_max;
@@ -376,8 +380,8 @@ typedef struct valtron_client_config {
     int32_t idle_connections_max;
     // How long an idle connection is kept. 0 = 60 seconds, -1 until the peer closes it.
     int64_t idle_timeout_ms;
-    // The User-Agent of requests that bring none: UTF-8. NULL: "valtron_http/" and the version. Length 0 and not NULL: none is
-    // sent. Copied.
+    // The User-Agent of requests that bring none: UTF-8. NULL: "valtron_http/" and the version. Length 0 and not
+    // NULL: none is sent. Copied.
     const char *user_agent;
     // Length of user_agent.
     size_t user_agent_len;
@@ -472,9 +476,10 @@ typedef struct valtron_header {
 // The library is done with a borrowed request body.
 //
 // Called exactly once for each request that was created with it, on a thread that is inside valtron_client_poll,
-// valtron_client_wait, valtron_request_poll, valtron_request_wait, valtron_client_perform, valtron_client_shutdown or
-// valtron_client_free of this client, with no lock held. One exception: if a client with worker threads is freed without
-// valtron_client_shutdown, a worker that still holds the bytes calls it as soon as it lets them go. It must not throw.
+// valtron_client_wait, valtron_request_poll, valtron_request_wait, valtron_client_perform, valtron_client_shutdown
+// or valtron_client_free of this client, with no lock held. One exception: if a client with worker threads is freed
+// without valtron_client_shutdown, a worker that still holds the bytes calls it as soon as it lets them go. It must
+// not throw.
 typedef void (*valtron_release_callback)(void *user, const uint8_t *body, size_t body_len);
 
 // Everything known about a refused call or a failed request.
@@ -529,14 +534,15 @@ typedef struct valtron_request_config {
     const uint8_t *body;
     // Length of body.
     size_t body_len;
-    // NULL: the body is copied. Otherwise it is borrowed, must stay as it is, and this is called when the library is done with it: once
-    // if the request was created, never if it was refused or if body is NULL.
+    // NULL: the body is copied. Otherwise it is borrowed, must stay as it is, and this is called when the library is
+    // done with it: once if the request was created, never if it was refused or if body is NULL.
     valtron_release_callback body_release;
     // First argument of body_release.
     void *body_release_user;
     // Higher goes first where requests wait for a connection.
     int32_t priority;
-    // May the request be sent twice if a kept connection dies under it? 0 by method (RFC 9110 section 9.2.2), 1 yes, -1 no.
+    // May the request be sent twice if a kept connection dies under it? 0 by method (RFC 9110 section 9.2.2), 1 yes,
+    // -1 no.
     int32_t idempotent;
     // 0 = 10, -1 follows none: the 3xx is the response.
     int32_t redirects_max;
@@ -640,7 +646,8 @@ typedef struct valtron_field {
     uint32_t value_len;
 } valtron_field;
 
-// A response's head, or trailers. The memory it points to belongs to the library and lives until the request is freed.
+// A response's head, or trailers. The memory it points to belongs to the library and lives until the request is
+// freed.
 typedef struct valtron_head {
     // Set it to sizeof(valtron_head); VALTRON_HEAD_INIT does.
     size_t struct_size;
@@ -988,89 +995,88 @@ extern "C" {
 // The library's version, "major.minor.patch". Static, NUL-terminated. Any thread. Blocks on nothing, cannot fail.
 const char *valtron_version(void);
 
-// The library's VALTRON_ABI_VERSION. If it differs from the header's, the two do not fit together. Any thread. Blocks on nothing,
-// cannot fail.
+// The library's VALTRON_ABI_VERSION. If it differs from the header's, the two do not fit together. Any thread.
+// Blocks on nothing, cannot fail.
 uint32_t valtron_abi_version(void);
 
 // What this build can do: VALTRON_FEATURE_ values, or-ed. Any thread. Blocks on nothing, cannot fail.
 uint64_t valtron_features(void);
 
-// The name of *status*, e.g. "VALTRON_E_BUSY"; of an unknown one "VALTRON_E_UNKNOWN". Static, NUL-terminated. Any thread. Blocks
-// on nothing, cannot fail.
+// The name of *status*, e.g. "VALTRON_E_BUSY"; of an unknown one "VALTRON_E_UNKNOWN". Static, NUL-terminated. Any
+// thread. Blocks on nothing, cannot fail.
 const char *valtron_status_name(valtron_status status);
 
-// What *status* means, in one sentence; of a caller's mistake it names the argument. Static, NUL-terminated, English. Any thread.
-// Blocks on nothing, cannot fail.
+// What *status* means, in one sentence; of a caller's mistake it names the argument. Static, NUL-terminated,
+// English. Any thread. Blocks on nothing, cannot fail.
 const char *valtron_status_message(valtron_status status);
 
-// The name of a VALTRON_STATE_ value, e.g. "RECEIVING_BODY"; of an unknown one "UNKNOWN". Static, NUL-terminated. Any thread.
-// Blocks on nothing, cannot fail.
+// The name of a VALTRON_STATE_ value, e.g. "RECEIVING_BODY"; of an unknown one "UNKNOWN". Static, NUL-terminated.
+// Any thread. Blocks on nothing, cannot fail.
 const char *valtron_state_name(int32_t state);
 
 // Makes the library take all its memory from *allocator*, which is copied: for the whole process and for ever.
 //
-// Before any other call of the library, from one thread. Blocks on nothing. Errors: VALTRON_E_NULL_CONFIG, _STRUCT_SIZE,
-// _NULL_CALLBACK, _TOO_LATE after any other call, _UNSUPPORTED without VALTRON_FEATURE_ALLOCATOR.
+// Before any other call of the library, from one thread. Blocks on nothing. Errors: VALTRON_E_NULL_CONFIG,
+// _STRUCT_SIZE, _NULL_CALLBACK, _TOO_LATE after any other call, _UNSUPPORTED without VALTRON_FEATURE_ALLOCATOR.
 valtron_status valtron_set_allocator(const struct valtron_allocator *allocator);
 
 // Makes a client and writes it to *client*; the caller owns it and frees it with valtron_client_free.
 //
 // *config* may be NULL for the defaults; what it points to is copied. Any thread. Blocks on nothing, except that
-// VALTRON_TRUST_SYSTEM reads the system's certificates from files. Starts the worker threads of a build that has them. Errors:
-// VALTRON_E_NULL_OUTPUT, _NULL_BUFFER, _NULL_CALLBACK, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _CA_PEM, _TLS_UNAVAILABLE,
-// _HEADER_VALUE (user_agent), _NO_MEMORY, _NO_DESCRIPTORS, _NO_THREAD, _SYSTEM.
-valtron_status valtron_client_create(const struct valtron_client_config *config,
-                                     struct valtron_client **client);
+// VALTRON_TRUST_SYSTEM reads the system's certificates from files. Starts the worker threads of a build that has
+// them. Errors: VALTRON_E_NULL_OUTPUT, _NULL_BUFFER, _NULL_CALLBACK, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE,
+// _CA_PEM, _TLS_UNAVAILABLE, _HEADER_VALUE (user_agent), _NO_MEMORY, _NO_DESCRIPTORS, _NO_THREAD, _SYSTEM.
+valtron_status valtron_client_create(const struct valtron_client_config *config, struct valtron_client **client);
 
-// Drives the client without ever blocking, for about *budget_us* microseconds: one turn if 0, and never longer than the budget
-// and one step of one request.
+// Drives the client without ever blocking, for about *budget_us* microseconds: one turn if 0, and never longer than
+// the budget and one step of one request.
 //
-// *info* may be NULL. It says whether there is work left, and until when nothing needs to be done. Any thread; while another
-// one drives: VALTRON_E_BUSY. Callbacks run inside. Errors: VALTRON_E_NULL_CLIENT, _STRUCT_SIZE, _BUSY, _FORKED, _POISONED,
-// _INTERNAL.
-valtron_status valtron_client_poll(struct valtron_client *client,
-                                   uint64_t budget_us,
-                                   struct valtron_poll_info *info);
+// *info* may be NULL. It says whether there is work left, and until when nothing needs to be done. Blocks on
+// nothing. Any thread; while another one drives: VALTRON_E_BUSY. Callbacks run inside. Errors:
+// VALTRON_E_NULL_CLIENT, _STRUCT_SIZE, _BUSY, _FORKED, _POISONED, _INTERNAL.
+valtron_status valtron_client_poll(struct valtron_client *client, uint64_t budget_us, struct valtron_poll_info *info);
 
-// Drives the client until there is an event or a question to fetch, valtron_client_wakeup was called, a signal came, or
-// *timeout_ms* milliseconds are over; -1: no limit, 0 as valtron_client_poll with 0.
+// Drives the client until there is an event or a question to fetch, valtron_client_wakeup was called, a signal came,
+// or *timeout_ms* milliseconds are over; -1: no limit, 0 as valtron_client_poll with 0.
 //
-// *info* may be NULL. Any thread; while another one drives: VALTRON_E_BUSY. Blocks on what it says above. Callbacks run inside. The
-// time's end is no error. Errors: VALTRON_E_NULL_CLIENT, _STRUCT_SIZE, _LIMIT_RANGE, _BUSY, _INTERRUPTED, _FORKED, _POISONED,
-// _SYSTEM, _INTERNAL.
-valtron_status valtron_client_wait(struct valtron_client *client,
-                                   int32_t timeout_ms,
-                                   struct valtron_poll_info *info);
+// *info* may be NULL. Any thread; while another one drives: VALTRON_E_BUSY. Blocks on what it says above. Callbacks
+// run inside. The time's end is no error. Errors: VALTRON_E_NULL_CLIENT, _STRUCT_SIZE, _LIMIT_RANGE, _BUSY,
+// _INTERRUPTED, _FORKED, _POISONED, _SYSTEM, _INTERNAL.
+valtron_status valtron_client_wait(struct valtron_client *client, int32_t timeout_ms, struct valtron_poll_info *info);
 
 // Ends the present valtron_client_wait, or the next one if there is none; several calls before it count as one.
 //
 // Any thread, but no signal handler. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _FORKED, _POISONED.
 valtron_status valtron_client_wakeup(struct valtron_client *client);
 
-// Writes to *handle* what to watch in a loop of one's own: a descriptor that is readable while valtron_client_poll has work.
+// Writes to *handle* what to watch in a loop of one's own: a descriptor that is readable while valtron_client_poll
+// has work.
 //
-// The library owns it: watch it for reading, nothing else, and no longer than the client lives. Deadlines do not make it readable:
-// use next_deadline_us of valtron_poll_info as the loop's timeout. Any thread. Blocks on nothing. Errors:
-// VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _UNSUPPORTED where there is none, _FORKED, _POISONED.
-valtron_status valtron_client_wait_handle(struct valtron_client *client,
-                                          ptrdiff_t *handle);
+// The library owns it: watch it for reading, nothing else, and no longer than the client lives. Deadlines do not
+// make it readable: use next_deadline_us of valtron_poll_info as the loop's timeout. Any thread. Blocks on nothing.
+// Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _UNSUPPORTED where there is none, _FORKED, _POISONED.
+valtron_status valtron_client_wait_handle(struct valtron_client *client, ptrdiff_t *handle);
 
 // Takes up to *cap* events out and writes them to *events*, an array with *event_size* bytes from one to the next
-// (sizeof(valtron_event)); *count* gets how many. A request has at most one event waiting: what happens meanwhile joins it.
+// (sizeof(valtron_event)); *count* gets how many. A request has at most one event waiting: what happens meanwhile
+// joins it.
 //
-// Fewer than *cap*: none are left. Requests of valtron_client_perform have no events. Any thread; an event goes to one caller.
-// Blocks on nothing, and works on a poisoned client. Errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _STRIDE, _FORKED.
+// Fewer than *cap*: none are left. Requests of valtron_client_perform have no events. Any thread; an event goes to
+// one caller. Blocks on nothing, and works on a poisoned client. Errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER,
+// _NULL_OUTPUT, _STRIDE, _FORKED.
 valtron_status valtron_client_next_events(struct valtron_client *client,
                                           struct valtron_event *events,
                                           size_t event_size,
                                           size_t cap,
                                           size_t *count);
 
-// Hands out up to *cap* questions that no callback answers, each once per step, to *spawns*, an array with *spawn_size* bytes
-// from one to the next (sizeof(valtron_spawn)); *count* gets how many. Answer with valtron_action_decide.
+// Hands out up to *cap* questions that no callback answers, each once per step, to *spawns*, an array with
+// *spawn_size* bytes from one to the next (sizeof(valtron_spawn)); *count* gets how many. Answer with
+// valtron_action_decide.
 //
-// The text of a question lives until the question is decided, or its request or the client freed. Any thread; a question goes to
-// one caller. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _STRIDE, _FORKED, _POISONED.
+// The text of a question lives until the question is decided, or its request or the client freed. Any thread; a
+// question goes to one caller. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT,
+// _STRIDE, _FORKED, _POISONED.
 valtron_status valtron_client_next_spawns(struct valtron_client *client,
                                           struct valtron_spawn *spawns,
                                           size_t spawn_size,
@@ -1082,61 +1088,65 @@ valtron_status valtron_client_next_spawns(struct valtron_client *client,
 // Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _FORKED.
 valtron_status valtron_client_stats(struct valtron_client *client, struct valtron_stats *stats);
 
-// Ends every request with VALTRON_E_SHUTDOWN, refuses new ones, and joins the client's threads. Events and bodies already there can
-// still be fetched. A second call is harmless.
+// Ends every request with VALTRON_E_SHUTDOWN, refuses new ones, and joins the client's threads. Events and bodies
+// already there can still be fetched. A second call is harmless.
 //
-// Any thread. Blocks until that is done, at most *timeout_ms* milliseconds; -1: no limit. Only a look-up that the name service
-// holds up can take long. Releases of borrowed bodies run inside. Errors: VALTRON_E_NULL_CLIENT, _LIMIT_RANGE,
-// _WAIT_TIMEOUT (call again), _INTERRUPTED, _FORKED, _INTERNAL.
-valtron_status valtron_client_shutdown(struct valtron_client *client,
-                                       int32_t timeout_ms);
+// Any thread. Blocks until that is done, at most *timeout_ms* milliseconds; -1: no limit. Only a look-up that the
+// name service holds up can take long. Releases of borrowed bodies run inside. Errors: VALTRON_E_NULL_CLIENT,
+// _LIMIT_RANGE, _WAIT_TIMEOUT (call again), _INTERRUPTED, _FORKED, _INTERNAL.
+valtron_status valtron_client_shutdown(struct valtron_client *client, int32_t timeout_ms);
 
-// Frees the client and all its requests. NULL does nothing. Handles and pointers got from them are dead afterwards; jobs are not:
-// run, they answer VALTRON_E_JOB_CANCELLED, and want their valtron_job_free.
+// Frees the client and all its requests. NULL does nothing. Handles and pointers got from them are dead afterwards;
+// jobs are not: run, they answer VALTRON_E_JOB_CANCELLED, and want their valtron_job_free.
 //
-// Any one thread, inside a callback of this client too; no other thread may be inside a call with it or make one later. Blocks on
-// nothing: threads still busy end by themselves. Releases of borrowed bodies run inside. In a child process it closes the
-// child's copies of the descriptors and nothing else.
+// Any one thread, inside a callback of this client too; no other thread may be inside a call with it or make one
+// later. Blocks on nothing: threads still busy end by themselves. Releases of borrowed bodies run inside. In a child
+// process it closes the child's copies of the descriptors and nothing else.
 void valtron_client_free(struct valtron_client *client);
 
-// Creates a request and writes its handle to *request*; free it with valtron_request_free. Nothing is looked up or connected here:
-// driving the client does that.
+// Creates a request and writes its handle to *request*; free it with valtron_request_free. Nothing is looked up or
+// connected here: driving the client does that.
 //
 // Any thread. Blocks on nothing. If it refuses and config->error is set, that gets the particulars. Errors:
-// VALTRON_E_NULL_CLIENT, _NULL_CONFIG, _NULL_OUTPUT, _NULL_BUFFER, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _STRIDE, _URL_*,
-// _METHOD*, _HEADER_*, _UNSUPPORTED, _TLS_UNAVAILABLE, _TOO_MANY_REQUESTS, _NO_MEMORY, _SHUTDOWN, _FORKED, _POISONED, _INTERNAL.
+// VALTRON_E_NULL_CLIENT, _NULL_CONFIG, _NULL_OUTPUT, _NULL_BUFFER, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _STRIDE,
+// _URL_*, _METHOD*, _HEADER_*, _UNSUPPORTED, _TLS_UNAVAILABLE, _TOO_MANY_REQUESTS, _NO_MEMORY, _SHUTDOWN, _FORKED,
+// _POISONED, _INTERNAL.
 valtron_status valtron_request_create(struct valtron_client *client,
                                       const struct valtron_request_config *config,
                                       valtron_request *request);
 
-// Drives this request for about *budget_us* microseconds without blocking, and writes how it stands to *info*; 0 only looks.
+// Drives this request for about *budget_us* microseconds without blocking, and writes how it stands to *info*; 0
+// only looks.
 //
-// Any thread; while another one drives it only looks. Callbacks run inside. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT,
-// _STRUCT_SIZE, _HANDLE*, _FORKED, _POISONED, _INTERNAL. That the request failed is no error of this call: see info->status.
+// Any thread; while another one drives it only looks. Callbacks run inside. Errors: VALTRON_E_NULL_CLIENT,
+// _NULL_OUTPUT, _STRUCT_SIZE, _HANDLE*, _FORKED, _POISONED, _INTERNAL. That the request failed is no error of this
+// call: see info->status.
 valtron_status valtron_request_poll(struct valtron_client *client,
                                     valtron_request request,
                                     uint64_t budget_us,
                                     struct valtron_request_info *info);
 
-// Waits, driving the client, until the request got as far as *until* (VALTRON_UNTIL_ values, or-ed) or ended, and writes how it
-// stands to *info*.
+// Waits, driving the client, until the request got as far as *until* (VALTRON_UNTIL_ values, or-ed) or ended, and
+// writes how it stands to *info*.
 //
 // Any thread, several at once. Blocks on the request, a signal (VALTRON_E_INTERRUPTED) and *timeout_ms* milliseconds
-// (VALTRON_E_WAIT_TIMEOUT; -1: no limit); the request lives on, and the call can be made again. Callbacks run inside. Further
-// errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _HANDLE*, _FORKED, _POISONED, _INTERNAL.
+// (VALTRON_E_WAIT_TIMEOUT; -1: no limit); the request lives on, and the call can be made again. Callbacks run
+// inside. Further errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _HANDLE*,
+// _FORKED, _POISONED, _INTERNAL.
 valtron_status valtron_request_wait(struct valtron_client *client,
                                     valtron_request request,
                                     uint32_t until,
                                     int32_t timeout_ms,
                                     struct valtron_request_info *info);
 
-// valtron_request_create and valtron_request_wait in one, with all the work on the calling thread. The request has no events. It
-// still wants its valtron_request_free.
+// valtron_request_create and valtron_request_wait in one, with all the work on the calling thread. The request has
+// no events. It still wants its valtron_request_free.
 //
-// *request* and *info* are written as soon as the request exists: also with VALTRON_E_INTERRUPTED and VALTRON_E_WAIT_TIMEOUT, so that
-// valtron_request_wait can go on. With any other error there is no request; *request* is left as it was. VALTRON_OK says that
-// *until* was reached or the request ended, well or not: see info->status. Any thread, any number at once. Blocks
-// and runs callbacks as valtron_request_wait. Errors: those of both.
+// *request* and *info* are written as soon as the request exists: also with VALTRON_E_INTERRUPTED and
+// VALTRON_E_WAIT_TIMEOUT, so that valtron_request_wait can go on. With any other error there is no request;
+// *request* is left as it was. VALTRON_OK says that *until* was reached or the request ended, well or not: see
+// info->status. Any thread, any number at once. Blocks and runs callbacks as valtron_request_wait. Errors: those of
+// both.
 valtron_status valtron_client_perform(struct valtron_client *client,
                                       const struct valtron_request_config *config,
                                       uint32_t until,
@@ -1147,30 +1157,31 @@ valtron_status valtron_client_perform(struct valtron_client *client,
 // Writes to *head* where one head of the request lies: *which* is VALTRON_HEAD_FINAL, VALTRON_HEAD_TRAILERS,
 // VALTRON_HEAD_INTERIM(n) or VALTRON_HEAD_HOP(n).
 //
-// The library owns what it points to; it never changes, and lives until valtron_request_free. Any thread. Blocks on nothing.
-// Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _ENUM_RANGE, _NO_HEAD, _HANDLE*, _FORKED, _POISONED.
+// The library owns what it points to; it never changes, and lives until valtron_request_free. Any thread. Blocks on
+// nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _ENUM_RANGE, _NO_HEAD, _HANDLE*, _FORKED,
+// _POISONED.
 valtron_status valtron_request_head(struct valtron_client *client,
                                     valtron_request request,
                                     int32_t which,
                                     struct valtron_head *head);
 
-// Copies up to *cap* body bytes to *buffer* and takes them out; *read* gets how many. VALTRON_OK with 0 (and *cap* not 0) is the
-// body's end.
+// Copies up to *cap* body bytes to *buffer* and takes them out; *read* gets how many. VALTRON_OK with 0 (and *cap*
+// not 0) is the body's end.
 //
-// Any thread, one per request at a time (VALTRON_E_BUSY). Blocks on nothing: VALTRON_E_WOULD_BLOCK if nothing is there yet. Once the
-// request failed and what came before is read: its own error. Further errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT,
-// _HANDLE*, _FORKED, _POISONED.
+// Any thread, one per request at a time (VALTRON_E_BUSY). Blocks on nothing: VALTRON_E_WOULD_BLOCK if nothing is
+// there yet. Once the request failed and what came before is read: its own error. Further errors:
+// VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _HANDLE*, _FORKED, _POISONED.
 valtron_status valtron_request_read(struct valtron_client *client,
                                     valtron_request request,
                                     uint8_t *buffer,
                                     size_t cap,
                                     size_t *read);
 
-// Writes to *bytes* and *len* where body bytes lie that can be read in place; take them out with valtron_request_consume.
-// VALTRON_OK with 0 is the body's end.
+// Writes to *bytes* and *len* where body bytes lie that can be read in place; take them out with
+// valtron_request_consume. VALTRON_OK with 0 is the body's end.
 //
-// The library owns them; they live until consume, read or free of this request. Any thread, one per request at a time. Blocks
-// on nothing. Errors: as valtron_request_read.
+// The library owns them; they live until consume, read or free of this request. Any thread, one per request at a
+// time. Blocks on nothing. Errors: as valtron_request_read.
 valtron_status valtron_request_peek(struct valtron_client *client,
                                     valtron_request request,
                                     const uint8_t **bytes,
@@ -1178,23 +1189,23 @@ valtron_status valtron_request_peek(struct valtron_client *client,
 
 // Takes the first *len* body bytes out, which valtron_request_peek showed.
 //
-// Any thread, one per request at a time. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NOT_CONSUMED if there are fewer, _BUSY,
-// _HANDLE*, _FORKED, _POISONED.
-valtron_status valtron_request_consume(struct valtron_client *client,
-                                       valtron_request request,
-                                       size_t len);
+// Any thread, one per request at a time. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NOT_CONSUMED if there
+// are fewer, _BUSY, _HANDLE*, _FORKED, _POISONED.
+valtron_status valtron_request_consume(struct valtron_client *client, valtron_request request, size_t len);
 
 // Writes to *detail* why the request failed; its status is VALTRON_OK if it did not.
 //
-// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _HANDLE*, _FORKED, _POISONED.
+// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _HANDLE*, _FORKED,
+// _POISONED.
 valtron_status valtron_request_error(struct valtron_client *client,
                                      valtron_request request,
                                      struct valtron_error_detail *detail);
 
-// Writes the states the request went through, oldest first, up to *cap* of them, to *entries*, an array with *stride* bytes from one
-// to the next (sizeof(valtron_trace_entry)); *count* gets how many were written.
+// Writes the states the request went through, oldest first, up to *cap* of them, to *entries*, an array with
+// *stride* bytes from one to the next (sizeof(valtron_trace_entry)); *count* gets how many were written.
 //
-// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _STRIDE, _HANDLE*, _FORKED, _POISONED.
+// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _STRIDE, _HANDLE*,
+// _FORKED, _POISONED.
 valtron_status valtron_request_trace(struct valtron_client *client,
                                      valtron_request request,
                                      struct valtron_trace_entry *entries,
@@ -1202,10 +1213,11 @@ valtron_status valtron_request_trace(struct valtron_client *client,
                                      size_t cap,
                                      size_t *count);
 
-// Writes to *url* and *len* where the request's present URL lies: after redirects the last one. UTF-8, not NUL-terminated.
+// Writes to *url* and *len* where the request's present URL lies: after redirects the last one. UTF-8, not
+// NUL-terminated.
 //
-// The library owns it; it lives until valtron_request_free. Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT,
-// _NULL_OUTPUT, _HANDLE*, _FORKED, _POISONED.
+// The library owns it; it lives until valtron_request_free. Any thread. Blocks on nothing. Errors:
+// VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _HANDLE*, _FORKED, _POISONED.
 valtron_status valtron_request_url(struct valtron_client *client,
                                    valtron_request request,
                                    const char **url,
@@ -1216,29 +1228,31 @@ valtron_status valtron_request_url(struct valtron_client *client,
 // Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _HANDLE*, _FORKED, _POISONED.
 valtron_status valtron_request_cancel(struct valtron_client *client, valtron_request request);
 
-// Frees the request: its handle, its head, its body and all pointers into them are dead, and no event of it comes any more. One
-// that runs is cancelled. A handle that is 0, freed already or another client's does nothing; so does a NULL client.
+// Frees the request: its handle, its head, its body and all pointers into them are dead, and no event of it comes
+// any more. One that runs is cancelled. A handle that is 0, freed already or another client's does nothing; so does
+// a NULL client.
 //
 // Any thread, inside a callback too. Blocks on nothing.
-void valtron_request_free(struct valtron_client *client,
-                          valtron_request request);
+void valtron_request_free(struct valtron_client *client, valtron_request request);
 
-// Answers the question *spawn_id*: one from valtron_client_next_spawns, or one that a callback left with VALTRON_DECISION_LATER.
+// Answers the question *spawn_id*: one from valtron_client_next_spawns, or one that a callback left with
+// VALTRON_DECISION_LATER.
 //
-// With VALTRON_DECISION_TAKE *job* gets a job that the caller owns: run it with valtron_job_run on any thread, free it with
-// valtron_job_free; that of a redirect has nothing to do. With any other decision *job* may be NULL and is left as it was. Any thread. Blocks on nothing. Errors:
-// VALTRON_E_NULL_CLIENT, _ENUM_RANGE, _DECISION (TAKE without *job*; LATER), _NO_SPAWN (unknown, answered, or too late), _FORKED,
-// _POISONED.
+// With VALTRON_DECISION_TAKE *job* gets a job that the caller owns: run it with valtron_job_run on any thread, free
+// it with valtron_job_free; that of a redirect has nothing to do. With any other decision *job* may be NULL and is
+// left as it was. Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _ENUM_RANGE, _DECISION (TAKE without
+// *job*; LATER), _NO_SPAWN (unknown, answered, or too late), _FORKED, _POISONED.
 valtron_status valtron_action_decide(struct valtron_client *client,
                                      uint64_t spawn_id,
                                      valtron_decision decision,
                                      struct valtron_job **job);
 
-// Does the job's work on the calling thread: a look-up asks the name service and takes as long as that does; a handshake
-// step computes, some milliseconds at most. The client is told; no need to wake it.
+// Does the job's work on the calling thread: a look-up asks the name service and takes as long as that does; a
+// handshake step computes, some milliseconds at most. The client is told; no need to wake it.
 //
-// Any thread, also while the client is driven elsewhere or after it was freed. Blocks on nothing but that work. Errors: VALTRON_E_NULL_JOB, _JOB_ALREADY_RUN,
-// _JOB_EXPIRED (the library did it), _JOB_CANCELLED (request or client are gone), _FORKED, _INTERNAL.
+// Any thread, also while the client is driven elsewhere or after it was freed. Blocks on nothing but that work.
+// Errors: VALTRON_E_NULL_JOB, _JOB_ALREADY_RUN, _JOB_EXPIRED (the library did it), _JOB_CANCELLED (request or client
+// are gone), _FORKED, _INTERNAL.
 valtron_status valtron_job_run(struct valtron_job *job);
 
 // Gives the job back. NULL does nothing. A job not run expires in time, as if it were kept.

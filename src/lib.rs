@@ -1,7 +1,8 @@
 //! `valtron_http`: HTTP for programs that own their main loop.
 //!
 //! The product is a C-ABI shared library (`include/valtron_http.h`); this crate is its source. The Rust modules are
-//! public for the project's own tests, fuzz targets and benchmarks and carry no promise of stability: the promise is the C header.
+//! public for the project's own tests, fuzz targets and benchmarks and carry no promise of stability: the promise is
+//! the C header.
 //!
 //! Layers, lowest first; each imports only what stands above it in this list:
 //!

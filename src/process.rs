@@ -1,5 +1,5 @@
-//! What the layers below the C ABI keep for the whole process: one counter. The rest of what is process-wide stands in
-//! `ffi/process.rs`, whose list is complete.
+//! What the layers below the C ABI keep for the whole process: one counter. The rest of what is process-wide stands
+//! in `ffi/process.rs`, whose list is complete.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 

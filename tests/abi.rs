@@ -1,4 +1,5 @@
-//! The C interface, called as C calls it: bad input of every kind answers a code and touches nothing; good input fetches.
+//! The C interface, called as C calls it: bad input of every kind answers a code and touches nothing; good input
+//! fetches.
 
 use std::ffi::{c_void, CStr};
 use std::io::{Read, Write};
@@ -9,8 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use valtron_http::ffi::*;
 
-// Everything below calls the interface with pointers that are NULL or good for their types, which is all it asks; each block says
-// only what is special about it.
+// Everything below calls the interface with pointers that are NULL or good for their types, which is all it asks;
+// each block says only what is special about it.
 
 fn zeroed<T>() -> T {
     // SAFETY: used for the structs of the header, whose fields are numbers, raw pointers and optional functions.
@@ -175,7 +176,8 @@ fn null_everywhere() {
     assert_eq!((request, count, byte), (0, 0, 0), "an output was written by a call that failed");
 }
 
-/// Goal: a struct's size is checked, bounds what is read and what is written. Method: sizes around the true one, and guards behind it.
+/// Goal: a struct's size is checked, bounds what is read and what is written. Method: sizes around the true one, and
+/// guards behind it.
 #[test]
 fn struct_sizes() {
     let client = TestClient::new();
@@ -447,8 +449,8 @@ unsafe extern "C" fn released(user: *mut c_void, _: *const u8, len: usize) {
     unsafe { &*user.cast::<AtomicUsize>() }.fetch_add(len, Ordering::SeqCst);
 }
 
-/// Goal: a borrowed body is released once if the request was made, never if it was refused. Method: both, and a client that is
-/// freed at once.
+/// Goal: a borrowed body is released once if the request was made, never if it was refused. Method: both, and a
+/// client that is freed at once.
 #[test]
 fn borrowed_bodies_are_released_once() {
     let url = server(b"HTTP/1.1 204 No\r\n\r\n");
@@ -497,7 +499,8 @@ unsafe extern "C" fn free_the_client(
     VALTRON_DECISION_RUN
 }
 
-/// Goal: a callback may free its own client. Method: do it while the client is polled; then nothing but that poll's answer matters.
+/// Goal: a callback may free its own client. Method: do it while the client is polled; then nothing but that poll's
+/// answer matters.
 #[test]
 fn a_callback_frees_its_client() {
     let mut client: *mut valtron_client = null_mut();
@@ -566,8 +569,8 @@ fn denied_by_callback() {
     assert!(text(&detail).contains("localhost"), "{}", text(&detail));
 }
 
-/// Goal: the pull form with a job on another thread; a job run twice, and one that outlives its client. Method: look-ups of
-/// localhost, taken.
+/// Goal: the pull form with a job on another thread; a job run twice, and one that outlives its client. Method:
+/// look-ups of localhost, taken.
 #[test]
 fn taken_by_pull() {
     let url = server(b"HTTP/1.1 204 No\r\n\r\n").replace("127.0.0.1", "localhost");
@@ -620,8 +623,8 @@ fn taken_by_pull() {
     }
 }
 
-/// Goal: in a forked child every call answers FORKED, free is harmless, and the parent goes on. Method: fork, and let the child's exit
-/// status tell.
+/// Goal: in a forked child every call answers FORKED, free is harmless, and the parent goes on. Method: fork, and let
+/// the child's exit status tell.
 #[cfg(unix)]
 #[test]
 fn forked() {
@@ -629,7 +632,8 @@ fn forked() {
     let client = TestClient::new();
     let (_, request) = client.create(&get(&url));
     let mut info = init!(valtron_request_info);
-    // SAFETY: the child only calls the interface, which takes no lock that another thread may hold, and leaves by _exit.
+    // SAFETY: the child only calls the interface, which takes no lock that another thread may hold, and leaves by
+    // _exit.
     unsafe {
         assert_eq!(valtron_client_poll(client.0, 0, null_mut()), VALTRON_OK);
         let child = libc::fork();

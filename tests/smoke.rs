@@ -96,8 +96,9 @@ fn a_name_is_looked_up() {
     client.request_free(request);
 }
 
-/// Goal: a large buffer takes the body straight from the socket, all of it, in order, and the connection serves again. Method: a body of
-/// a few MiB, by length and in chunks, read with a buffer over the threshold and with a small one in between.
+/// Goal: a large buffer takes the body straight from the socket, all of it, in order, and the connection serves
+/// again. Method: a body of a few MiB, by length and in chunks, read with a buffer over the threshold and with a
+/// small one in between.
 #[test]
 fn large_reads_bypass_the_buffer() {
     const BODY: usize = 3 << 20;

@@ -1,5 +1,5 @@
-//! The three things a request may spawn, and the enum of them. Each lifts a child of the requesting task, and only once: a second
-//! `apply` finds nothing left to do.
+//! The three things a request may spawn, and the enum of them. Each lifts a child of the requesting task, and only
+//! once: a second `apply` finds nothing left to do.
 
 use super::dial::ResolveTask;
 use super::task::HttpRequestTask;
@@ -31,7 +31,8 @@ impl<N: Net> ExecutionAction for HttpClientAction<N> {
     }
 }
 
-/// Lifts the request that follows a redirect. The host, if it wants to be asked, is asked by the child before it does anything.
+/// Lifts the request that follows a redirect. The host, if it wants to be asked, is asked by the child before it does
+/// anything.
 pub struct RedirectAction<N: Net>(Option<Box<HttpRequestTask<N>>>);
 
 impl<N: Net> RedirectAction<N> {

@@ -1,9 +1,10 @@
-//! Body bytes between the task that receives them and the host that reads them: bounded, in pieces whose memory never moves, so that a
-//! host may look at bytes in place while more arrive.
+//! Body bytes between the task that receives them and the host that reads them: bounded, in pieces whose memory never
+//! moves, so that a host may look at bytes in place while more arrive.
 
 use std::collections::VecDeque;
 
-/// Size of one piece: big enough that a crossing carries many TLS records, small enough that a small response is cheap.
+/// Size of one piece: big enough that a crossing carries many TLS records, small enough that a small response is
+/// cheap.
 const PIECE_BYTES: usize = 64 * 1024;
 /// The first piece of a body starts this small: most bodies are.
 const FIRST_PIECE_BYTES: usize = 4 * 1024;
@@ -136,7 +137,8 @@ mod tests {
         assert!(buffer.is_empty());
     }
 
-    /// Goal: peeked memory does not move while bytes arrive. Method: compare the address before and after many pushes.
+    /// Goal: peeked memory does not move while bytes arrive. Method: compare the address before and after many
+    /// pushes.
     #[test]
     fn peeked_bytes_stay_put() {
         let mut buffer = BodyBuffer::default();

@@ -1,4 +1,5 @@
-//! What a host may set, with the defaults and their reasons. Zero-means-default is the C layer's business: here every value is explicit.
+//! What a host may set, with the defaults and their reasons. Zero-means-default is the C layer's business: here every
+//! value is explicit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +24,12 @@ pub const IDLE_CONNECTIONS_MAX: usize = 128;
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Unread body bytes kept per request before the peer is slowed down.
 pub const BODY_BUFFER_BYTES: usize = 256 * 1024;
-/// Redirects followed before giving up; browsers follow 20, curl's tool 50, Python's requests 30; loops show well before 10.
+/// Redirects followed before giving up; browsers follow 20, curl's tool 50, Python's requests 30; loops show well
+/// before 10.
 pub const REDIRECTS_MAX: u32 = 10;
 
-/// The bytes of a request body: shared, since a redirect may send them again. Dropped, on whatever thread, when no longer needed.
+/// The bytes of a request body: shared, since a redirect may send them again. Dropped, on whatever thread, when no
+/// longer needed.
 pub type Body = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// How a client is made.

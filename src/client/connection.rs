@@ -1,4 +1,5 @@
-//! A connection: a socket, TLS over it or not, and bytes that came too early. A request holds it as an exclusive lease.
+//! A connection: a socket, TLS over it or not, and bytes that came too early. A request holds it as an exclusive
+//! lease.
 
 use super::error::{HttpClientError, Phase};
 use super::status::Status;
@@ -182,7 +183,8 @@ impl<N: Net> Connection<N> {
     }
 }
 
-/// One decrypted piece: plaintext that waits comes before the network is asked, and each round decrypts at most what one read brought.
+/// One decrypted piece: plaintext that waits comes before the network is asked, and each round decrypts at most what
+/// one read brought.
 fn read_tls<S: Socket>(socket: &mut S, session: &mut TlsSession, into: &mut [u8]) -> Result<Read, ConnectionError> {
     loop {
         match session.read_plain(into) {

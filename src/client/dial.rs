@@ -1,5 +1,5 @@
-//! From a host's name to a connected socket: the task that [`ResolveAction`](super::actions::ResolveAction) lifts. It looks the name up,
-//! or lets the host do it, then tries the addresses as RFC 8305 says.
+//! From a host's name to a connected socket: the task that [`ResolveAction`](super::actions::ResolveAction) lifts. It
+//! looks the name up, or lets the host do it, then tries the addresses as RFC 8305 says.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -207,8 +207,8 @@ fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     out
 }
 
-/// Attempts on several addresses. The task drives the first itself; each further one at the same time is a child, since a task waits for
-/// at most one socket.
+/// Attempts on several addresses. The task drives the first itself; each further one at the same time is a child,
+/// since a task waits for at most one socket.
 struct Race<N: Net> {
     left: VecDeque<SocketAddr>,
     own: Option<(SocketAddr, N::Socket)>,

@@ -1,5 +1,5 @@
-//! The calls that drive: poll, wait, perform, shutdown. Here, and nowhere else, the host's callback runs: on the thread that called, with
-//! no lock held.
+//! The calls that drive: poll, wait, perform, shutdown. Here, and nowhere else, the host's callback runs: on the
+//! thread that called, with no lock held.
 
 use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
@@ -81,7 +81,8 @@ impl Client {
         Ok(shared.info())
     }
 
-    /// Drives until a request is over, or got as far as `until`, or the time is over. The information comes whenever the handle is good.
+    /// Drives until a request is over, or got as far as `until`, or the time is over. The information comes whenever
+    /// the handle is good.
     pub fn request_wait(&self, request: u64, until: u32, timeout: Option<Duration>) -> (Status, Option<RequestInfo>) {
         if let Err(status) = self.0.usable() {
             return (status, None);
@@ -342,7 +343,8 @@ impl Inner {
         self.host.desk.pump(self.spawn_callback.as_ref(), |info| raise_spawn(&self.host, info))
     }
 
-    /// After the executor was let go: if the client was closed meanwhile, perhaps by a callback, this driver cleans up.
+    /// After the executor was let go: if the client was closed meanwhile, perhaps by a callback, this driver cleans
+    /// up.
     fn leave(&self, driven: &Driven) -> Result<(), Status> {
         if self.closed.load(Ordering::SeqCst) {
             driven.dispose();

@@ -149,7 +149,8 @@ pub(super) struct Inner {
 pub struct Client(pub(super) Arc<Inner>);
 
 impl Client {
-    /// A client, ready for requests. Reads the trust store, if it is not the bundled one; opens a poller; starts worker threads if asked.
+    /// A client, ready for requests. Reads the trust store, if it is not the bundled one; opens a poller; starts
+    /// worker threads if asked.
     pub fn create(config: ClientConfig) -> Result<Self, HttpClientError> {
         let tls = TlsSettings::new(TlsConfig {
             trust: config.trust,
@@ -349,7 +350,8 @@ impl Client {
         self.0.poisoned.store(true, Ordering::SeqCst);
     }
 
-    /// Ends everything without waiting: requests, connections, threads. A driver that is at work finds out and leaves.
+    /// Ends everything without waiting: requests, connections, threads. A driver that is at work finds out and
+    /// leaves.
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::SeqCst);
         self.0.host.clear();
@@ -370,7 +372,8 @@ impl Client {
         }
     }
 
-    /// In a forked child: closes this process's copies of the descriptors and touches nothing else. The caller leaks the client.
+    /// In a forked child: closes this process's copies of the descriptors and touches nothing else. The caller leaks
+    /// the client.
     pub fn abandon_after_fork(&self) {
         self.0.maker.ledger.set_forked();
         self.0.maker.ledger.close_all();

@@ -1,5 +1,5 @@
-//! What faces the host: handles, slots, the list of requests that have events. Every call of the host and every task meets here, under
-//! one short lock that is never held while anything else happens.
+//! What faces the host: handles, slots, the list of requests that have events. Every call of the host and every task
+//! meets here, under one short lock that is never held while anything else happens.
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
@@ -144,7 +144,8 @@ impl HostSide {
         let slot = &mut table.slots[index];
         let request = slot.request.take().ok_or(Status::HandleStale)?;
         let had_flags = std::mem::take(&mut slot.flags) != 0;
-        // A generation that is spent retires the slot. The slot stays listed if it was: an entry without flags is passed over.
+        // A generation that is spent retires the slot. The slot stays listed if it was: an entry without flags is
+        // passed over.
         if slot.generation < u32::MAX {
             table.free.push(index as u32);
         }

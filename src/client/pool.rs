@@ -65,7 +65,8 @@ impl<N: Net> Pool<N> {
         }
     }
 
-    /// The connection to `origin` that was used last, if one is alive as far as is known. Last in, first out: the rest may grow old.
+    /// The connection to `origin` that was used last, if one is alive as far as is known. Last in, first out: the
+    /// rest may grow old.
     pub fn take(&self, origin: &Origin, now: Instant) -> Option<Connection<N>> {
         let mut dead = Vec::new();
         let found = {

@@ -1,7 +1,8 @@
 //! The host's say: questions about the actions a request spawns, and the jobs a host takes to its own threads.
 //!
-//! A question belongs to the task that asks it. The task parks on its waker and on the answer's deadline; whoever answers, from any
-//! thread, wakes it. So no callback ever runs inside a task, and an unanswered question needs nobody's care.
+//! A question belongs to the task that asks it. The task parks on its waker and on the answer's deadline; whoever
+//! answers, from any thread, wakes it. So no callback ever runs inside a task, and an unanswered question needs
+//! nobody's care.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -225,8 +226,8 @@ impl Desk {
         inner.unpulled.iter().filter(|id| inner.open.contains_key(id)).count()
     }
 
-    /// Puts each new question to the callback, or in the pull queue. Call it with no lock held. Returns how many were answered, and
-    /// gives each that was not to `pulled`.
+    /// Puts each new question to the callback, or in the pull queue. Call it with no lock held. Returns how many were
+    /// answered, and gives each that was not to `pulled`.
     pub fn pump(&self, callback: Option<&SpawnCallback>, mut pulled: impl FnMut(&SpawnInfo)) -> usize {
         let mut answered = 0;
         loop {

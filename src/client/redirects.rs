@@ -1,4 +1,5 @@
-//! Redirects as a pure function: from a request and a 3xx to the next request (RFC 9110 section 15.4, Fetch section 4.4).
+//! Redirects as a pure function: from a request and a 3xx to the next request (RFC 9110 section 15.4, Fetch section
+//! 4.4).
 
 use super::error::{HttpClientError, Phase};
 use super::status::Status;
@@ -41,8 +42,8 @@ pub fn follow(plan: &Plan, status: u16, location: &[u8]) -> Result<Plan, HttpCli
     Ok(next)
 }
 
-/// Whether the next request is a GET whatever this one was: after 303 always (but HEAD stays HEAD), after 301 and 302 only POST, as
-/// browsers have done since before the RFCs allowed it (RFC 9110 sections 15.4.2, 15.4.3).
+/// Whether the next request is a GET whatever this one was: after 303 always (but HEAD stays HEAD), after 301 and 302
+/// only POST, as browsers have done since before the RFCs allowed it (RFC 9110 sections 15.4.2, 15.4.3).
 fn becomes_get(status: u16, method: &str) -> bool {
     match status {
         301 | 302 => method == "POST",
@@ -65,7 +66,8 @@ fn next_target(base: &Target, location: &[u8]) -> Result<Target, HttpClientError
     if let Some(at) = location.iter().position(|b| b.is_ascii_control()) {
         return Err(bad(format!("a control character at byte {at}")));
     }
-    // Servers send raw UTF-8 and worse; what is not UTF-8 is taken byte by byte, percent-encoded (Fetch: isomorphic decode).
+    // Servers send raw UTF-8 and worse; what is not UTF-8 is taken byte by byte, percent-encoded (Fetch: isomorphic
+    // decode).
     let text = match std::str::from_utf8(location) {
         Ok(text) => text.to_owned(),
         Err(_) => {

@@ -26,7 +26,8 @@ pub mod until_flags {
     pub const ALL: u32 = HEAD | BODY | SPAWN;
 }
 
-/// State changes kept per request: ten states for each of a dozen hops; a longer trace keeps its beginning and its latest entry.
+/// State changes kept per request: ten states for each of a dozen hops; a longer trace keeps its beginning and its
+/// latest entry.
 const TRACE_ENTRIES_MAX: usize = 128;
 
 /// One response head, as handed to the host.
@@ -519,7 +520,8 @@ impl RequestShared {
         }
     }
 
-    /// Copies body bytes out; a large buffer takes them straight from the socket once the library's own buffer is empty.
+    /// Copies body bytes out; a large buffer takes them straight from the socket once the library's own buffer is
+    /// empty.
     pub fn read(&self, into: &mut [u8]) -> Result<usize, Status> {
         let (count, wake) = {
             let mut inner = lock(&self.inner);
@@ -673,8 +675,8 @@ impl Inner {
         }
     }
 
-    /// The producer's waker, if it waits for room and there is enough again: half the buffer, so that a slow reader does not cause one
-    /// wake per byte.
+    /// The producer's waker, if it waits for room and there is enough again: half the buffer, so that a slow reader
+    /// does not cause one wake per byte.
     fn take_starved(&mut self) -> Option<TaskWaker> {
         if self.starved && self.body.len() * 2 <= self.body_capacity {
             self.starved = false;

@@ -1,5 +1,5 @@
-//! Every answer a call or a request can end with: number, name, message. Append-only: a number keeps its meaning for ever, and a
-//! retired one stays here as a comment. Grouped by whose fault it is.
+//! Every answer a call or a request can end with: number, name, message. Append-only: a number keeps its meaning for
+//! ever, and a retired one stays here as a comment. Grouped by whose fault it is.
 
 macro_rules! statuses {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal, $message:literal;)*) => {
@@ -40,7 +40,8 @@ statuses! {
     NullBuffer = -104, "VALTRON_E_NULL_BUFFER", "buffer: the pointer is NULL but its length is not zero";
     NullCallback = -105, "VALTRON_E_NULL_CALLBACK", "callback: a function pointer that must be set is NULL";
     NullJob = -106, "VALTRON_E_NULL_JOB", "job: the pointer is NULL";
-    StructSize = -110, "VALTRON_E_STRUCT_SIZE", "struct_size: smaller than the first version of the struct, or absurdly large; use the INIT macro";
+    StructSize = -110, "VALTRON_E_STRUCT_SIZE",
+        "struct_size: smaller than the first version of the struct, or absurdly large; use the INIT macro";
     EnumRange = -111, "VALTRON_E_ENUM_RANGE", "enum: a value is none of the named ones";
     LimitRange = -112, "VALTRON_E_LIMIT_RANGE", "limit: a limit or timeout is below -1 or too large";
     Stride = -113, "VALTRON_E_STRIDE", "stride: smaller than the array's element";
@@ -59,8 +60,10 @@ statuses! {
     Method = -140, "VALTRON_E_METHOD", "method: not a token (RFC 9110 section 5.6.2)";
     MethodUnsupported = -141, "VALTRON_E_METHOD_UNSUPPORTED", "method: CONNECT is not for requests";
     HeaderName = -142, "VALTRON_E_HEADER_NAME", "headers: a name is not a token (RFC 9110 section 5.1)";
-    HeaderValue = -143, "VALTRON_E_HEADER_VALUE", "headers: a value holds CR, LF, NUL or another control character (RFC 9110 section 5.5)";
-    HeaderForbidden = -144, "VALTRON_E_HEADER_FORBIDDEN", "headers: a framing or connection header that the library must set itself";
+    HeaderValue = -143, "VALTRON_E_HEADER_VALUE",
+        "headers: a value holds CR, LF, NUL or another control character (RFC 9110 section 5.5)";
+    HeaderForbidden = -144, "VALTRON_E_HEADER_FORBIDDEN",
+        "headers: a framing or connection header that the library must set itself";
     HeaderTooMany = -145, "VALTRON_E_HEADER_TOO_MANY", "headers: too many, or too large together";
     Unsupported = -150, "VALTRON_E_UNSUPPORTED", "config: a reserved field is set";
     Busy = -160, "VALTRON_E_BUSY", "busy: another thread is driving";
@@ -69,7 +72,8 @@ statuses! {
     NoSpawn = -163, "VALTRON_E_NO_SPAWN", "spawn_id: no such question waits for an answer";
     NotConsumed = -164, "VALTRON_E_NOT_CONSUMED", "len: more than is there to consume";
     CaPem = -170, "VALTRON_E_CA_PEM", "ca_pem: holds no valid certificate";
-    Decision = -171, "VALTRON_E_DECISION", "decision: not possible for this question, or no place for the job was given";
+    Decision = -171, "VALTRON_E_DECISION",
+        "decision: not possible for this question, or no place for the job was given";
     WouldBlock = -180, "VALTRON_E_WOULD_BLOCK", "nothing yet";
     Interrupted = -181, "VALTRON_E_INTERRUPTED", "a signal ended the wait";
     WaitTimeout = -182, "VALTRON_E_WAIT_TIMEOUT", "timeout_ms is over; the request lives on";
@@ -86,7 +90,8 @@ statuses! {
     ConnectUnreachable = -231, "VALTRON_E_CONNECT_UNREACHABLE", "host or network unreachable";
     ConnectTimedOut = -232, "VALTRON_E_CONNECT_TIMED_OUT", "the operating system gave up connecting";
     ConnectFailed = -233, "VALTRON_E_CONNECT_FAILED", "could not connect; see os_errno";
-    ConnectionLost = -240, "VALTRON_E_CONNECTION_LOST", "the connection was closed or reset before the response was complete";
+    ConnectionLost = -240, "VALTRON_E_CONNECTION_LOST",
+        "the connection was closed or reset before the response was complete";
     HeadMalformed = -301, "VALTRON_E_HEAD_MALFORMED", "the response head is malformed";
     NotHttp = -302, "VALTRON_E_NOT_HTTP", "the peer does not speak HTTP/1";
     HeadTooLarge = -303, "VALTRON_E_HEAD_TOO_LARGE", "the response head is larger than head_bytes_max";
@@ -96,7 +101,8 @@ statuses! {
     LengthMalformed = -307, "VALTRON_E_LENGTH_MALFORMED", "the Content-Length is malformed";
     TlsOnPlainPort = -308, "VALTRON_E_TLS_ON_PLAIN_PORT", "the peer speaks TLS; use https";
     BodyTruncated = -401, "VALTRON_E_BODY_TRUNCATED", "the body ended early";
-    FramingConflict = -402, "VALTRON_E_FRAMING_CONFLICT", "the response's framing headers contradict each other (RFC 9112 section 6.3)";
+    FramingConflict = -402, "VALTRON_E_FRAMING_CONFLICT",
+        "the response's framing headers contradict each other (RFC 9112 section 6.3)";
     TooManyInterim = -403, "VALTRON_E_TOO_MANY_INTERIM", "more interim responses than interim_max";
     UnaskedUpgrade = -404, "VALTRON_E_UNASKED_UPGRADE", "the peer switched protocols, and nobody asked";
     TooManyRedirects = -405, "VALTRON_E_TOO_MANY_REDIRECTS", "more redirects than redirects_max";
@@ -129,5 +135,6 @@ statuses! {
     JobExpired = -721, "VALTRON_E_JOB_EXPIRED", "job: came too late; the library did the work";
     JobCancelled = -722, "VALTRON_E_JOB_CANCELLED", "job: its request or client is gone";
     Internal = -901, "VALTRON_E_INTERNAL", "a bug in the library; the request is over";
-    Poisoned = -902, "VALTRON_E_POISONED", "a bug in the library; this client only answers next_events, shutdown and free";
+    Poisoned = -902, "VALTRON_E_POISONED",
+        "a bug in the library; this client only answers next_events, shutdown and free";
 }

@@ -1,7 +1,8 @@
 //! Where a request goes: a URL, checked more strictly than a browser would, and what follows from it.
 //!
-//! The `url` crate follows the WHATWG standard, which mends what people type: it drops tabs and line feeds, takes `\` for `/`, and finds
-//! a host in `http:/x`. A program that sends such a URL has a bug, and mending it would hide an injection, so we refuse.
+//! The `url` crate follows the WHATWG standard, which mends what people type: it drops tabs and line feeds, takes `\`
+//! for `/`, and finds a host in `http:/x`. A program that sends such a URL has a bug, and mending it would hide an
+//! injection, so we refuse.
 
 use std::net::IpAddr;
 use std::sync::Arc;

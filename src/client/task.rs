@@ -15,8 +15,9 @@
 //!  every state ----> Error(HttpClientError)
 //! ```
 //!
-//! Each state is a struct that holds only what is legal in it; a transition consumes it. [`HttpRequestTask::next`] has one match on the
-//! state, and `Machine::wait` has one that says what each state waits for. Everything waits for cancel and for the total deadline too.
+//! Each state is a struct that holds only what is legal in it; a transition consumes it. [`HttpRequestTask::next`]
+//! has one match on the state, and `Machine::wait` has one that says what each state waits for. Everything waits for
+//! cancel and for the total deadline too.
 
 use std::sync::{Arc, Mutex};
 
@@ -36,8 +37,8 @@ use crate::synca::TaskWaker;
 use crate::valtron::time::Instant;
 use crate::valtron::{Interest, TaskIterator, TaskStatus, Wait};
 
-/// Transitions in one step at most: a request over a connection that is ready goes through all its states without giving way, and a
-/// mistake in the machine does not hang the thread.
+/// Transitions in one step at most: a request over a connection that is ready goes through all its states without
+/// giving way, and a mistake in the machine does not hang the thread.
 const TRANSITIONS_PER_STEP_MAX: usize = 16;
 
 /// Where a request is.

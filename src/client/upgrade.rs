@@ -1,7 +1,8 @@
 //! The TLS handshake: the task that [`TlsUpgradeAction`](super::actions::TlsUpgradeAction) lifts.
 //!
-//! Its CPU work comes in steps, each indivisible: making the first flight, and digesting what one read brought. Between steps it gives
-//! way, so that a poll overruns its budget by one step at most; or the host takes each step as a job.
+//! Its CPU work comes in steps, each indivisible: making the first flight, and digesting what one read brought.
+//! Between steps it gives way, so that a poll overruns its budget by one step at most; or the host takes each step as
+//! a job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,7 +185,8 @@ impl<N: Net> TlsUpgradeTask<N> {
         if !session.is_handshaking() {
             return Ok(Turn::Finished(session));
         }
-        // Only a whole record (or the end of the stream) is worth a step. Each read moves bytes, and a record is bounded.
+        // Only a whole record (or the end of the stream) is worth a step. Each read moves bytes, and a record is
+        // bounded.
         while !session.wants_step() {
             match session.pull(socket) {
                 Ok(Io::Done(_)) => {}

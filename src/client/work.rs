@@ -1,5 +1,5 @@
-//! One piece of CPU work or one look-up that the host may take: asked about, decided, run as a job, taken back when it comes too late.
-//! The two actions that can be taken share this little machine.
+//! One piece of CPU work or one look-up that the host may take: asked about, decided, run as a job, taken back when
+//! it comes too late. The two actions that can be taken share this little machine.
 
 use std::sync::{Arc, Mutex};
 

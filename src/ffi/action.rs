@@ -5,12 +5,13 @@ use super::convert;
 use super::pointers::optional_out;
 use super::types::*;
 
-/// Answers the question *spawn_id*: one from valtron_client_next_spawns, or one that a callback left with VALTRON_DECISION_LATER.
+/// Answers the question *spawn_id*: one from valtron_client_next_spawns, or one that a callback left with
+/// VALTRON_DECISION_LATER.
 ///
-/// With VALTRON_DECISION_TAKE *job* gets a job that the caller owns: run it with valtron_job_run on any thread, free it with
-/// valtron_job_free; that of a redirect has nothing to do. With any other decision *job* may be NULL and is left as it was. Any thread. Blocks on nothing. Errors:
-/// VALTRON_E_NULL_CLIENT, _ENUM_RANGE, _DECISION (TAKE without *job*; LATER), _NO_SPAWN (unknown, answered, or too late), _FORKED,
-/// _POISONED.
+/// With VALTRON_DECISION_TAKE *job* gets a job that the caller owns: run it with valtron_job_run on any thread, free
+/// it with valtron_job_free; that of a redirect has nothing to do. With any other decision *job* may be NULL and is
+/// left as it was. Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _ENUM_RANGE, _DECISION (TAKE without
+/// *job*; LATER), _NO_SPAWN (unknown, answered, or too late), _FORKED, _POISONED.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_action_decide(
     client: *mut valtron_client,
@@ -32,11 +33,12 @@ pub unsafe extern "C" fn valtron_action_decide(
     })
 }
 
-/// Does the job's work on the calling thread: a look-up asks the name service and takes as long as that does; a handshake
-/// step computes, some milliseconds at most. The client is told; no need to wake it.
+/// Does the job's work on the calling thread: a look-up asks the name service and takes as long as that does; a
+/// handshake step computes, some milliseconds at most. The client is told; no need to wake it.
 ///
-/// Any thread, also while the client is driven elsewhere or after it was freed. Blocks on nothing but that work. Errors: VALTRON_E_NULL_JOB, _JOB_ALREADY_RUN,
-/// _JOB_EXPIRED (the library did it), _JOB_CANCELLED (request or client are gone), _FORKED, _INTERNAL.
+/// Any thread, also while the client is driven elsewhere or after it was freed. Blocks on nothing but that work.
+/// Errors: VALTRON_E_NULL_JOB, _JOB_ALREADY_RUN, _JOB_EXPIRED (the library did it), _JOB_CANCELLED (request or client
+/// are gone), _FORKED, _INTERNAL.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_job_run(job: *mut valtron_job) -> valtron_status {
     ffi_fn!(status {

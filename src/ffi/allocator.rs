@@ -1,5 +1,6 @@
-//! Memory from the host. The library's allocator asks the host's functions, once they are set, and the system until then; which of
-//! the two is settled by the first allocation and never changes, so that no block is ever given back to the wrong one.
+//! Memory from the host. The library's allocator asks the host's functions, once they are set, and the system until
+//! then; which of the two is settled by the first allocation and never changes, so that no block is ever given back
+//! to the wrong one.
 
 use super::pointers::input;
 use super::types::*;
@@ -7,8 +8,8 @@ use crate::client::Status;
 
 /// Makes the library take all its memory from *allocator*, which is copied: for the whole process and for ever.
 ///
-/// Before any other call of the library, from one thread. Blocks on nothing. Errors: VALTRON_E_NULL_CONFIG, _STRUCT_SIZE,
-/// _NULL_CALLBACK, _TOO_LATE after any other call, _UNSUPPORTED without VALTRON_FEATURE_ALLOCATOR.
+/// Before any other call of the library, from one thread. Blocks on nothing. Errors: VALTRON_E_NULL_CONFIG,
+/// _STRUCT_SIZE, _NULL_CALLBACK, _TOO_LATE after any other call, _UNSUPPORTED without VALTRON_FEATURE_ALLOCATOR.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_set_allocator(allocator: *const valtron_allocator) -> valtron_status {
     // Not through ffi_fn!, which would count it as a call; nothing in here can panic.
@@ -64,7 +65,8 @@ mod hook {
 
     struct Table(UnsafeCell<Option<Functions>>);
 
-    // SAFETY: written once, by the thread that moved CHOICE from OPEN to SETTING; read by others only after it moved to HOST.
+    // SAFETY: written once, by the thread that moved CHOICE from OPEN to SETTING; read by others only after it moved to
+    // HOST.
     unsafe impl Sync for Table {}
 
     struct Allocator;
@@ -105,8 +107,8 @@ mod hook {
         }
     }
 
-    // SAFETY: both sources keep the contract, the host's by its promise, and a block goes back where it came from, since the choice
-    // is settled before the first one.
+    // SAFETY: both sources keep the contract, the host's by its promise, and a block goes back where it came from,
+    // since the choice is settled before the first one.
     unsafe impl GlobalAlloc for Allocator {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             match host() {

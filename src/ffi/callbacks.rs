@@ -56,7 +56,8 @@ impl Pending {
         // SAFETY: promised to us.
         let foreign = unsafe { job.as_ref() }.is_none_or(|pending| pending.0.forks != process::forks());
         if !foreign {
-            // SAFETY: promised to us. In a child it is left alone: a lock inside may be held by a thread that is not there.
+            // SAFETY: promised to us. In a child it is left alone: a lock inside may be held by a thread that is not
+            // there.
             drop(unsafe { Box::from_raw(job) });
         }
     }
@@ -167,8 +168,8 @@ pub(super) struct Borrowed {
 
 impl Borrowed {
     /// # Safety
-    /// `body` is good for reading `body_len` bytes, which stay as they are until `callback` is called or this is dropped unarmed;
-    /// `callback` can be called with `user`.
+    /// `body` is good for reading `body_len` bytes, which stay as they are until `callback` is called or this is
+    /// dropped unarmed; `callback` can be called with `user`.
     pub(super) unsafe fn new(
         callback: unsafe extern "C" fn(*mut c_void, *const u8, usize),
         user: *mut c_void,

@@ -154,7 +154,8 @@ fn copied(from: &[u8]) -> Result<Vec<u8>, Status> {
 
 // ---- the client's configuration
 
-/// Every bit zero, but for the one field whose default is another: what INIT gives, and what an older program leaves out.
+/// Every bit zero, but for the one field whose default is another: what INIT gives, and what an older program leaves
+/// out.
 const CLIENT_DEFAULT: valtron_client_config = valtron_client_config {
     struct_size: size_of::<valtron_client_config>(),
     worker_threads: -1,
@@ -295,8 +296,8 @@ pub(super) struct Submission {
 }
 
 impl Submission {
-    /// Makes it by `submit`; refused, the particulars go to the caller. The release of a borrowed body is owed from here on, and only
-    /// now: had the library kept a reference of a refused request, nothing would come of it.
+    /// Makes it by `submit`; refused, the particulars go to the caller. The release of a borrowed body is owed from
+    /// here on, and only now: had the library kept a reference of a refused request, nothing would come of it.
     pub(super) fn submit<T>(self, submit: impl FnOnce(RequestConfig) -> Refusal<T>) -> Result<T, Status> {
         match submit(self.config) {
             Ok(made) => {
@@ -612,7 +613,8 @@ pub(super) fn error_detail(error: &HttpClientError) -> valtron_error_detail {
     }
 }
 
-/// As much of `text` as leaves room for a NUL, cut at a character. A NUL inside would end it early: it becomes a question mark.
+/// As much of `text` as leaves room for a NUL, cut at a character. A NUL inside would end it early: it becomes a
+/// question mark.
 fn fixed_text<const N: usize>(text: &str) -> ([c_char; N], usize) {
     let mut len = text.len().min(N - 1);
     while !text.is_char_boundary(len) {
@@ -629,7 +631,8 @@ fn fixed_text<const N: usize>(text: &str) -> ([c_char; N], usize) {
 mod tests {
     use super::*;
 
-    /// Goal: an error's text is cut at a character and always ends with NUL. Method: lengths around the room, with two-byte characters.
+    /// Goal: an error's text is cut at a character and always ends with NUL. Method: lengths around the room, with
+    /// two-byte characters.
     #[test]
     fn texts_are_cut_at_a_character() {
         let cut = |text: &str| {
@@ -645,7 +648,8 @@ mod tests {
         assert_eq!(cut("a\0b"), "a?b");
     }
 
-    /// Goal: 0 is the default, -1 none, anything below or absurd names its field. Method: the values around each border.
+    /// Goal: 0 is the default, -1 none, anything below or absurd names its field. Method: the values around each
+    /// border.
     #[test]
     fn limits_have_borders() {
         let second = Some(Duration::from_secs(1));

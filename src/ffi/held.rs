@@ -50,7 +50,8 @@ impl Held {
     }
 
     /// # Safety
-    /// As for [`checked`](Self::checked), and nobody uses it any more but calls that are around this one on this thread's stack.
+    /// As for [`checked`](Self::checked), and nobody uses it any more but calls that are around this one on this
+    /// thread's stack.
     pub(super) unsafe fn free(client: *mut valtron_client) {
         if client.is_null() {
             return;
@@ -58,7 +59,8 @@ impl Held {
         // SAFETY: promised to us.
         let held = unsafe { Box::from_raw(client) }.0;
         if held.forks != process::forks() {
-            // The parent's threads are not here, and its locks may be held for ever: close descriptors, leave the rest alone.
+            // The parent's threads are not here, and its locks may be held for ever: close descriptors, leave the rest
+            // alone.
             held.inner.client.abandon_after_fork();
             std::mem::forget(held.inner);
             return;
@@ -70,7 +72,8 @@ impl Held {
     }
 }
 
-/// The texts of questions that the host pulled: it may look at them until it decides, and the library's own copy may go before that.
+/// The texts of questions that the host pulled: it may look at them until it decides, and the library's own copy may
+/// go before that.
 ///
 /// Each knows its request, so that those of questions never decided go with it.
 #[derive(Default)]

@@ -2,10 +2,12 @@
 //!
 //! - `types`, `codes`: what the header declares. `preamble.h`: what no Rust item can say.
 //! - `client`, `request`, `action`, `version`, `allocator`: the functions.
-//! - `pointers`: the only place that follows a pointer of the caller's. `convert`: C values from and to Rust ones, with all checks.
+//! - `pointers`: the only place that follows a pointer of the caller's. `convert`: C values from and to Rust ones,
+//!   with all checks.
 //! - `held`, `callbacks`: what a `valtron_client` and a `valtron_job` are. `process`: what is process-wide.
 //!
-//! Every function goes through `ffi_fn!`: no panic crosses, nothing is printed, and a client of the parent process is refused.
+//! Every function goes through `ffi_fn!`: no panic crosses, nothing is printed, and a client of the parent process is
+//! refused.
 #![allow(clippy::missing_safety_doc)] // the header is where the callers of these functions read, and says it once
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -13,8 +15,9 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use crate::client::Status;
 use held::{Held, Inner};
 
-/// The way into every function: `ffi_fn!(value {..})` for one that cannot fail, `ffi_fn!(status {..})` for one that can,
-/// `ffi_fn!(client, |held| {..})` for one with a client, `ffi_fn!(driving client, |held| {..})` if callbacks may run inside.
+/// The way into every function: `ffi_fn!(value {..})` for one that cannot fail, `ffi_fn!(status {..})` for one that
+/// can, `ffi_fn!(client, |held| {..})` for one with a client, `ffi_fn!(driving client, |held| {..})` if callbacks may
+/// run inside.
 macro_rules! ffi_fn {
     (value $body:block) => {
         $crate::ffi::value_entry(|| $body)

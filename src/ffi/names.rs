@@ -1,4 +1,5 @@
-//! Names and messages with a NUL at the end. The client's tables have none; these are made of them when first asked for, and stay.
+//! Names and messages with a NUL at the end. The client's tables have none; these are made of them when first asked
+//! for, and stay.
 
 use std::ffi::{CStr, CString};
 use std::sync::OnceLock;

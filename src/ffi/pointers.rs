@@ -1,5 +1,5 @@
-//! The caller's pointers, checked for NULL and size before anything follows them. Of each, the constructor is where the caller's
-//! promise is needed; what comes after is safe.
+//! The caller's pointers, checked for NULL and size before anything follows them. Of each, the constructor is where
+//! the caller's promise is needed; what comes after is safe.
 
 use std::marker::PhantomData;
 use std::mem::size_of;
@@ -23,13 +23,14 @@ pub(super) trait Grows: Copy {
 /// One that says its own size.
 ///
 /// # Safety
-/// It is `repr(C)` and begins with `struct_size: usize`, and whatever a C program may have left in its other fields is a valid value
-/// for Rust: numbers, raw pointers, optional function pointers.
+/// It is `repr(C)` and begins with `struct_size: usize`, and whatever a C program may have left in its other fields
+/// is a valid value for Rust: numbers, raw pointers, optional function pointers.
 pub(super) unsafe trait Versioned: Grows {}
 
 macro_rules! versioned {
     ($($name:ident)*) => {$(
-        // All fields there are belong to the first version. With the first one added, write the offset of the first new one here.
+        // All fields there are belong to the first version. With the first one added, write the offset of the first
+        // new one here.
         impl Grows for $name { const FIRST_SIZE: usize = size_of::<$name>(); }
         // SAFETY: see the definition.
         unsafe impl Versioned for $name {}

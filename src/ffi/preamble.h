@@ -6,7 +6,7 @@
               Free the requests and the client. valtron_client_perform does all of one request in one call instead.
 
    Results    Every call that can fail answers a valtron_status: 0 is good, negative is not. Outputs are written only
-              when the call answers VALTRON_OK; the one exception is at valtron_client_perform. There is no "last error".
+              when the call answers VALTRON_OK; the one exception is at valtron_client_perform. No "last error".
 
    Structs    Each that may grow begins with struct_size. Start from its INIT macro. A program compiled against a
               shorter struct keeps working with a newer library. Of an output struct only struct_size is read, and
@@ -18,7 +18,7 @@
    Ownership  What you pass in is read during the call only, a body with body_release excepted. What the library points
               you to says how long it lives. Freeing NULL or the handle 0 does nothing.
 
-   Callbacks  Run only inside the calls that drive (D in the table), on the thread that made the call, with no lock held.
+   Callbacks  Run only inside the calls that drive (D in the table), on the thread that made the call, no lock held.
               They may call anything, also free their own request and their own client. They must not throw or longjmp.
               The allocator is no such callback: it must not call this library.
 
@@ -39,7 +39,7 @@
               valtron_client_wait_handle,     any                              nothing
                 _next_events, _next_spawns,
                 _stats
-              valtron_client_shutdown       D any                              the end of requests and threads, its timeout
+              valtron_client_shutdown       D any                              requests, threads, its timeout
               valtron_client_free             any one, last, also a callback   nothing
               valtron_request_create,         any                              nothing
                 _cancel, _free, _error,

@@ -1,8 +1,8 @@
 //! Everything that is process-wide. The list is complete, and the header names what a host can notice of it:
 //!
 //! - the count of forks, kept by a `pthread_atfork` handler, set up with the first client;
-//! - the panic hook, chained with the first client: silent for threads inside this library, else the hook there was before. In a
-//!   shared library the hook is the library's own, since its copy of the standard library is;
+//! - the panic hook, chained with the first client: silent for threads inside this library, else the hook there was
+//!   before. In a shared library the hook is the library's own, since its copy of the standard library is;
 //! - whether any call was made, and the allocator's choice (`allocator.rs`);
 //! - the strings of `names.rs`;
 //! - the counter of client tags, which is `client`'s.
@@ -35,7 +35,8 @@ pub(super) fn called() -> bool {
     CALLED.load(Ordering::SeqCst)
 }
 
-/// How many forks lie between the first client and this process. A client or job with another number belongs to an ancestor.
+/// How many forks lie between the first client and this process. A client or job with another number belongs to an
+/// ancestor.
 pub(super) fn forks() -> u64 {
     FORKS.load(Ordering::SeqCst)
 }

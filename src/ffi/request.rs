@@ -7,12 +7,13 @@ use super::pointers::{array_out, buffer_out, out, out_struct};
 use super::types::*;
 use crate::client::Argument;
 
-/// Creates a request and writes its handle to *request*; free it with valtron_request_free. Nothing is looked up or connected here:
-/// driving the client does that.
+/// Creates a request and writes its handle to *request*; free it with valtron_request_free. Nothing is looked up or
+/// connected here: driving the client does that.
 ///
 /// Any thread. Blocks on nothing. If it refuses and config->error is set, that gets the particulars. Errors:
-/// VALTRON_E_NULL_CLIENT, _NULL_CONFIG, _NULL_OUTPUT, _NULL_BUFFER, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _STRIDE, _URL_*,
-/// _METHOD*, _HEADER_*, _UNSUPPORTED, _TLS_UNAVAILABLE, _TOO_MANY_REQUESTS, _NO_MEMORY, _SHUTDOWN, _FORKED, _POISONED, _INTERNAL.
+/// VALTRON_E_NULL_CLIENT, _NULL_CONFIG, _NULL_OUTPUT, _NULL_BUFFER, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _STRIDE,
+/// _URL_*, _METHOD*, _HEADER_*, _UNSUPPORTED, _TLS_UNAVAILABLE, _TOO_MANY_REQUESTS, _NO_MEMORY, _SHUTDOWN, _FORKED,
+/// _POISONED, _INTERNAL.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_create(
     client: *mut valtron_client,
@@ -20,7 +21,8 @@ pub unsafe extern "C" fn valtron_request_create(
     request: *mut valtron_request,
 ) -> valtron_status {
     ffi_fn!(client, |held| {
-        // SAFETY: the caller promises that both are NULL or good for their types, and what config points to as its fields say.
+        // SAFETY: the caller promises that both are NULL or good for their types, and what config points to as its
+        // fields say.
         let (config, request) = unsafe { (convert::request_config(config, &held.releases)?, out(request)) };
         config.submit(|config| {
             let request = request.or_refuse(Argument::Output)?;
@@ -30,10 +32,12 @@ pub unsafe extern "C" fn valtron_request_create(
     })
 }
 
-/// Drives this request for about *budget_us* microseconds without blocking, and writes how it stands to *info*; 0 only looks.
+/// Drives this request for about *budget_us* microseconds without blocking, and writes how it stands to *info*; 0
+/// only looks.
 ///
-/// Any thread; while another one drives it only looks. Callbacks run inside. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT,
-/// _STRUCT_SIZE, _HANDLE*, _FORKED, _POISONED, _INTERNAL. That the request failed is no error of this call: see info->status.
+/// Any thread; while another one drives it only looks. Callbacks run inside. Errors: VALTRON_E_NULL_CLIENT,
+/// _NULL_OUTPUT, _STRUCT_SIZE, _HANDLE*, _FORKED, _POISONED, _INTERNAL. That the request failed is no error of this
+/// call: see info->status.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_poll(
     client: *mut valtron_client,
@@ -50,12 +54,13 @@ pub unsafe extern "C" fn valtron_request_poll(
     })
 }
 
-/// Waits, driving the client, until the request got as far as *until* (VALTRON_UNTIL_ values, or-ed) or ended, and writes how it
-/// stands to *info*.
+/// Waits, driving the client, until the request got as far as *until* (VALTRON_UNTIL_ values, or-ed) or ended, and
+/// writes how it stands to *info*.
 ///
 /// Any thread, several at once. Blocks on the request, a signal (VALTRON_E_INTERRUPTED) and *timeout_ms* milliseconds
-/// (VALTRON_E_WAIT_TIMEOUT; -1: no limit); the request lives on, and the call can be made again. Callbacks run inside. Further
-/// errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _HANDLE*, _FORKED, _POISONED, _INTERNAL.
+/// (VALTRON_E_WAIT_TIMEOUT; -1: no limit); the request lives on, and the call can be made again. Callbacks run
+/// inside. Further errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _HANDLE*,
+/// _FORKED, _POISONED, _INTERNAL.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_wait(
     client: *mut valtron_client,
@@ -74,13 +79,14 @@ pub unsafe extern "C" fn valtron_request_wait(
     })
 }
 
-/// valtron_request_create and valtron_request_wait in one, with all the work on the calling thread. The request has no events. It
-/// still wants its valtron_request_free.
+/// valtron_request_create and valtron_request_wait in one, with all the work on the calling thread. The request has
+/// no events. It still wants its valtron_request_free.
 ///
-/// *request* and *info* are written as soon as the request exists: also with VALTRON_E_INTERRUPTED and VALTRON_E_WAIT_TIMEOUT, so that
-/// valtron_request_wait can go on. With any other error there is no request; *request* is left as it was. VALTRON_OK says that
-/// *until* was reached or the request ended, well or not: see info->status. Any thread, any number at once. Blocks
-/// and runs callbacks as valtron_request_wait. Errors: those of both.
+/// *request* and *info* are written as soon as the request exists: also with VALTRON_E_INTERRUPTED and
+/// VALTRON_E_WAIT_TIMEOUT, so that valtron_request_wait can go on. With any other error there is no request;
+/// *request* is left as it was. VALTRON_OK says that *until* was reached or the request ended, well or not: see
+/// info->status. Any thread, any number at once. Blocks and runs callbacks as valtron_request_wait. Errors: those of
+/// both.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_client_perform(
     client: *mut valtron_client,
@@ -91,7 +97,8 @@ pub unsafe extern "C" fn valtron_client_perform(
     info: *mut valtron_request_info,
 ) -> valtron_status {
     ffi_fn!(driving client, |held| {
-        // SAFETY: the caller promises that all are NULL or good for their types, and what config points to as its fields say.
+        // SAFETY: the caller promises that all are NULL or good for their types, and what config points to as its
+        // fields say.
         let (config, places) = unsafe { (convert::request_config(config, &held.releases)?, (out(request), out_struct(info))) };
         let status = config.submit(|config| {
             let (request, info) = (places.0.or_refuse(Argument::Output)?, places.1.or_refuse(Argument::Output)?);
@@ -107,8 +114,9 @@ pub unsafe extern "C" fn valtron_client_perform(
 /// Writes to *head* where one head of the request lies: *which* is VALTRON_HEAD_FINAL, VALTRON_HEAD_TRAILERS,
 /// VALTRON_HEAD_INTERIM(n) or VALTRON_HEAD_HOP(n).
 ///
-/// The library owns what it points to; it never changes, and lives until valtron_request_free. Any thread. Blocks on nothing.
-/// Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _ENUM_RANGE, _NO_HEAD, _HANDLE*, _FORKED, _POISONED.
+/// The library owns what it points to; it never changes, and lives until valtron_request_free. Any thread. Blocks on
+/// nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _ENUM_RANGE, _NO_HEAD, _HANDLE*, _FORKED,
+/// _POISONED.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_head(
     client: *mut valtron_client,
@@ -125,12 +133,12 @@ pub unsafe extern "C" fn valtron_request_head(
     })
 }
 
-/// Copies up to *cap* body bytes to *buffer* and takes them out; *read* gets how many. VALTRON_OK with 0 (and *cap* not 0) is the
-/// body's end.
+/// Copies up to *cap* body bytes to *buffer* and takes them out; *read* gets how many. VALTRON_OK with 0 (and *cap*
+/// not 0) is the body's end.
 ///
-/// Any thread, one per request at a time (VALTRON_E_BUSY). Blocks on nothing: VALTRON_E_WOULD_BLOCK if nothing is there yet. Once the
-/// request failed and what came before is read: its own error. Further errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT,
-/// _HANDLE*, _FORKED, _POISONED.
+/// Any thread, one per request at a time (VALTRON_E_BUSY). Blocks on nothing: VALTRON_E_WOULD_BLOCK if nothing is
+/// there yet. Once the request failed and what came before is read: its own error. Further errors:
+/// VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _HANDLE*, _FORKED, _POISONED.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_read(
     client: *mut valtron_client,
@@ -140,18 +148,19 @@ pub unsafe extern "C" fn valtron_request_read(
     read: *mut usize,
 ) -> valtron_status {
     ffi_fn!(client, |held| {
-        // SAFETY: the caller promises that buffer is NULL or good for cap bytes that nobody else touches, and read for a size_t.
+        // SAFETY: the caller promises that buffer is NULL or good for cap bytes that nobody else touches, and read for
+        // a size_t.
         let (buffer, read) = unsafe { (buffer_out(buffer, cap)?, out(read)?) };
         read.put(held.client.request_read(request, buffer)?);
         Ok(())
     })
 }
 
-/// Writes to *bytes* and *len* where body bytes lie that can be read in place; take them out with valtron_request_consume.
-/// VALTRON_OK with 0 is the body's end.
+/// Writes to *bytes* and *len* where body bytes lie that can be read in place; take them out with
+/// valtron_request_consume. VALTRON_OK with 0 is the body's end.
 ///
-/// The library owns them; they live until consume, read or free of this request. Any thread, one per request at a time. Blocks
-/// on nothing. Errors: as valtron_request_read.
+/// The library owns them; they live until consume, read or free of this request. Any thread, one per request at a
+/// time. Blocks on nothing. Errors: as valtron_request_read.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_peek(
     client: *mut valtron_client,
@@ -171,8 +180,8 @@ pub unsafe extern "C" fn valtron_request_peek(
 
 /// Takes the first *len* body bytes out, which valtron_request_peek showed.
 ///
-/// Any thread, one per request at a time. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NOT_CONSUMED if there are fewer, _BUSY,
-/// _HANDLE*, _FORKED, _POISONED.
+/// Any thread, one per request at a time. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NOT_CONSUMED if there
+/// are fewer, _BUSY, _HANDLE*, _FORKED, _POISONED.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_consume(
     client: *mut valtron_client,
@@ -184,7 +193,8 @@ pub unsafe extern "C" fn valtron_request_consume(
 
 /// Writes to *detail* why the request failed; its status is VALTRON_OK if it did not.
 ///
-/// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _HANDLE*, _FORKED, _POISONED.
+/// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _HANDLE*, _FORKED,
+/// _POISONED.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_error(
     client: *mut valtron_client,
@@ -199,10 +209,11 @@ pub unsafe extern "C" fn valtron_request_error(
     })
 }
 
-/// Writes the states the request went through, oldest first, up to *cap* of them, to *entries*, an array with *stride* bytes from one
-/// to the next (sizeof(valtron_trace_entry)); *count* gets how many were written.
+/// Writes the states the request went through, oldest first, up to *cap* of them, to *entries*, an array with
+/// *stride* bytes from one to the next (sizeof(valtron_trace_entry)); *count* gets how many were written.
 ///
-/// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _STRIDE, _HANDLE*, _FORKED, _POISONED.
+/// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _STRIDE, _HANDLE*,
+/// _FORKED, _POISONED.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_trace(
     client: *mut valtron_client,
@@ -213,7 +224,8 @@ pub unsafe extern "C" fn valtron_request_trace(
     count: *mut usize,
 ) -> valtron_status {
     ffi_fn!(client, |held| {
-        // SAFETY: the caller promises that entries is NULL or good for cap elements of stride bytes, and count for a size_t.
+        // SAFETY: the caller promises that entries is NULL or good for cap elements of stride bytes, and count for a
+        // size_t.
         let (entries, count) = unsafe { (array_out(entries, stride, cap)?, out(count)?) };
         let mut trace = held.client.request_trace(request)?.into_iter();
         count.put(entries.fill(|| trace.next().map(|entry| convert::trace_entry(&entry))));
@@ -221,10 +233,11 @@ pub unsafe extern "C" fn valtron_request_trace(
     })
 }
 
-/// Writes to *url* and *len* where the request's present URL lies: after redirects the last one. UTF-8, not NUL-terminated.
+/// Writes to *url* and *len* where the request's present URL lies: after redirects the last one. UTF-8, not
+/// NUL-terminated.
 ///
-/// The library owns it; it lives until valtron_request_free. Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT,
-/// _NULL_OUTPUT, _HANDLE*, _FORKED, _POISONED.
+/// The library owns it; it lives until valtron_request_free. Any thread. Blocks on nothing. Errors:
+/// VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _HANDLE*, _FORKED, _POISONED.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_url(
     client: *mut valtron_client,
@@ -253,8 +266,9 @@ pub unsafe extern "C" fn valtron_request_cancel(
     ffi_fn!(client, |held| { held.client.request_cancel(request) })
 }
 
-/// Frees the request: its handle, its head, its body and all pointers into them are dead, and no event of it comes any more. One
-/// that runs is cancelled. A handle that is 0, freed already or another client's does nothing; so does a NULL client.
+/// Frees the request: its handle, its head, its body and all pointers into them are dead, and no event of it comes
+/// any more. One that runs is cancelled. A handle that is 0, freed already or another client's does nothing; so does
+/// a NULL client.
 ///
 /// Any thread, inside a callback too. Blocks on nothing.
 #[no_mangle]

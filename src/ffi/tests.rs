@@ -60,8 +60,8 @@ fn shared_numbers_agree() {
     assert_eq!(Argument::Output as i32, VALTRON_ARGUMENT_OUTPUT);
 }
 
-/// Goal: a panic crosses nothing and prints nothing. Method: panic in an entry and look at the answer; the hook's counter is even
-/// afterwards.
+/// Goal: a panic crosses nothing and prints nothing. Method: panic in an entry and look at the answer; the hook's
+/// counter is even afterwards.
 #[test]
 fn a_panic_is_an_answer() {
     process::set_up();

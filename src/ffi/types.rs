@@ -1,5 +1,5 @@
-//! The types of the header. `repr(C)`, fields only ever appended: a program compiled against fewer of them keeps working, since
-//! every struct that may grow begins with its size.
+//! The types of the header. `repr(C)`, fields only ever appended: a program compiled against fewer of them keeps
+//! working, since every struct that may grow begins with its size.
 #![allow(non_camel_case_types)]
 
 use std::ffi::{c_char, c_void};
@@ -7,9 +7,10 @@ use std::ffi::{c_char, c_void};
 use super::callbacks::Pending;
 use super::held::Held;
 
-/// The answer of a call or of a request: VALTRON_OK, or negative. Grouped by whose fault it is: -100s the caller's, -200s the
-/// environment's, -300s the peer sent malformed bytes, -400s the peer misbehaved, -500s TLS, -600s a time limit, -700s
-/// ended by somebody's will, -900s a bug of this library. Numbers are only ever added; treat an unknown one by its group.
+/// The answer of a call or of a request: VALTRON_OK, or negative. Grouped by whose fault it is: -100s the caller's,
+/// -200s the environment's, -300s the peer sent malformed bytes, -400s the peer misbehaved, -500s TLS, -600s a time
+/// limit, -700s ended by somebody's will, -900s a bug of this library. Numbers are only ever added; treat an unknown
+/// one by its group.
 pub type valtron_status = i32;
 
 /// A request: client tag, slot and generation in one number. 0 is none. A freed handle is never valid again.
@@ -21,8 +22,8 @@ pub type valtron_decision = i32;
 /// A client: requests, connections and, in a build with threads, their workers. Opaque.
 pub struct valtron_client(pub(super) Held);
 
-/// Work that the library offered and the host took: one look-up or one handshake step. Opaque, reference-counted inside: it may
-/// outlive its request and its client.
+/// Work that the library offered and the host took: one look-up or one handshake step. Opaque, reference-counted
+/// inside: it may outlive its request and its client.
 pub struct valtron_job(pub(super) Pending);
 
 /// Everything known about a refused call or a failed request.
@@ -53,7 +54,8 @@ pub struct valtron_error_detail {
     pub text: [c_char; 256],
 }
 
-/// A question: may the library do this on the driving thread, does the host forbid it, or does the host take the work?
+/// A question: may the library do this on the driving thread, does the host forbid it, or does the host take the
+/// work?
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct valtron_spawn {
@@ -73,8 +75,9 @@ pub struct valtron_spawn {
     pub http_status: i32,
     /// The port it leads to.
     pub port: u32,
-    /// Of a redirect the target's URL, else the host. UTF-8, not NUL-terminated. In a callback valid until it returns; from
-    /// valtron_client_next_spawns valid until valtron_action_decide is called for it, or the request or the client freed.
+    /// Of a redirect the target's URL, else the host. UTF-8, not NUL-terminated. In a callback valid until it
+    /// returns; from valtron_client_next_spawns valid until valtron_action_decide is called for it, or the
+    /// request or the client freed.
     pub text: *const c_char,
     /// Length of text.
     pub text_len: usize,
@@ -82,10 +85,10 @@ pub struct valtron_spawn {
 
 /// Answers the question *spawn* with a VALTRON_DECISION_ value; any other value means VALTRON_DECISION_RUN.
 ///
-/// Called inside valtron_client_poll, valtron_client_wait, valtron_request_poll, valtron_request_wait and valtron_client_perform, on
-/// the thread that called them, with no lock held. It may call any function of this header, freeing the request or the client
-/// included. *job* points to a job for this work; it becomes the host's only with VALTRON_DECISION_TAKE, and is gone after any other
-/// answer. It must not throw.
+/// Called inside valtron_client_poll, valtron_client_wait, valtron_request_poll, valtron_request_wait and
+/// valtron_client_perform, on the thread that called them, with no lock held. It may call any function of this
+/// header, freeing the request or the client included. *job* points to a job for this work; it becomes the host's
+/// only with VALTRON_DECISION_TAKE, and is gone after any other answer. It must not throw.
 pub type valtron_spawn_callback = Option<
     unsafe extern "C" fn(
         user: *mut c_void,
@@ -97,9 +100,10 @@ pub type valtron_spawn_callback = Option<
 /// The library is done with a borrowed request body.
 ///
 /// Called exactly once for each request that was created with it, on a thread that is inside valtron_client_poll,
-/// valtron_client_wait, valtron_request_poll, valtron_request_wait, valtron_client_perform, valtron_client_shutdown or
-/// valtron_client_free of this client, with no lock held. One exception: if a client with worker threads is freed without
-/// valtron_client_shutdown, a worker that still holds the bytes calls it as soon as it lets them go. It must not throw.
+/// valtron_client_wait, valtron_request_poll, valtron_request_wait, valtron_client_perform, valtron_client_shutdown
+/// or valtron_client_free of this client, with no lock held. One exception: if a client with worker threads is freed
+/// without valtron_client_shutdown, a worker that still holds the bytes calls it as soon as it lets them go. It must
+/// not throw.
 pub type valtron_release_callback = Option<unsafe extern "C" fn(user: *mut c_void, body: *const u8, body_len: usize)>;
 
 /// How a client is made. Begin with VALTRON_CLIENT_CONFIG_INIT. In limits and times 0 means the default.
@@ -108,8 +112,8 @@ pub type valtron_release_callback = Option<unsafe extern "C" fn(user: *mut c_voi
 pub struct valtron_client_config {
     /// sizeof(valtron_client_config).
     pub struct_size: usize,
-    /// Build with threads: how many of them drive; 0 none, the caller's thread drives; -1 the build's default, which is what INIT
-    /// says. A build without threads ignores it.
+    /// Build with threads: how many of them drive; 0 none, the caller's thread drives; -1 the build's default, which
+    /// is what INIT says. A build without threads ignores it.
     pub worker_threads: i32,
     /// Mask of VALTRON_SPAWN_ values the host wants to be asked about; 0 never asks.
     pub spawn_ask: u32,
@@ -129,7 +133,8 @@ pub struct valtron_client_config {
     pub ca_pem: *const c_char,
     /// Length of ca_pem.
     pub ca_pem_len: usize,
-    /// Threads for name look-ups at most, started when needed. 0 = 4, -1 none: then take look-ups as jobs, or use addresses.
+    /// Threads for name look-ups at most, started when needed. 0 = 4, -1 none: then take look-ups as jobs, or use
+    /// addresses.
     pub resolver_threads: i32,
     /// Requests that may exist at once. 0 = 65536, -1 and the largest value: 1048576.
     pub requests_max: i32,
@@ -141,8 +146,8 @@ pub struct valtron_client_config {
     pub idle_connections_max: i32,
     /// How long an idle connection is kept. 0 = 60 seconds, -1 until the peer closes it.
     pub idle_timeout_ms: i64,
-    /// The User-Agent of requests that bring none: UTF-8. NULL: "valtron_http/" and the version. Length 0 and not NULL: none is
-    /// sent. Copied.
+    /// The User-Agent of requests that bring none: UTF-8. NULL: "valtron_http/" and the version. Length 0 and not
+    /// NULL: none is sent. Copied.
     pub user_agent: *const c_char,
     /// Length of user_agent.
     pub user_agent_len: usize,
@@ -190,14 +195,15 @@ pub struct valtron_request_config {
     pub body: *const u8,
     /// Length of body.
     pub body_len: usize,
-    /// NULL: the body is copied. Otherwise it is borrowed, must stay as it is, and this is called when the library is done with it: once
-    /// if the request was created, never if it was refused or if body is NULL.
+    /// NULL: the body is copied. Otherwise it is borrowed, must stay as it is, and this is called when the library is
+    /// done with it: once if the request was created, never if it was refused or if body is NULL.
     pub body_release: valtron_release_callback,
     /// First argument of body_release.
     pub body_release_user: *mut c_void,
     /// Higher goes first where requests wait for a connection.
     pub priority: i32,
-    /// May the request be sent twice if a kept connection dies under it? 0 by method (RFC 9110 section 9.2.2), 1 yes, -1 no.
+    /// May the request be sent twice if a kept connection dies under it? 0 by method (RFC 9110 section 9.2.2), 1 yes,
+    /// -1 no.
     pub idempotent: i32,
     /// 0 = 10, -1 follows none: the 3xx is the response.
     pub redirects_max: i32,
@@ -347,7 +353,8 @@ pub struct valtron_field {
     pub value_len: u32,
 }
 
-/// A response's head, or trailers. The memory it points to belongs to the library and lives until the request is freed.
+/// A response's head, or trailers. The memory it points to belongs to the library and lives until the request is
+/// freed.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct valtron_head {
@@ -427,8 +434,8 @@ pub struct valtron_stats {
     pub longest_poll_us: u64,
 }
 
-/// Where the library's memory comes from. Called from any thread of the library and of the host, perhaps several at once; must not
-/// call this library, must not throw, and must work until the process ends.
+/// Where the library's memory comes from. Called from any thread of the library and of the host, perhaps several at
+/// once; must not call this library, must not throw, and must work until the process ends.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct valtron_allocator {

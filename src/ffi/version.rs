@@ -1,4 +1,5 @@
-//! What this library is, asked at run time. The header's macros stand in `preamble.h`; a test holds both to `Cargo.toml`.
+//! What this library is, asked at run time. The header's macros stand in `preamble.h`; a test holds both to
+//! `Cargo.toml`.
 
 use std::ffi::{c_char, CStr};
 
@@ -20,8 +21,8 @@ pub unsafe extern "C" fn valtron_version() -> *const c_char {
     ffi_fn!(value { VERSION.as_ptr() })
 }
 
-/// The library's VALTRON_ABI_VERSION. If it differs from the header's, the two do not fit together. Any thread. Blocks on nothing,
-/// cannot fail.
+/// The library's VALTRON_ABI_VERSION. If it differs from the header's, the two do not fit together. Any thread.
+/// Blocks on nothing, cannot fail.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_abi_version() -> u32 {
     ffi_fn!(value { ABI_VERSION })
@@ -39,22 +40,22 @@ pub unsafe extern "C" fn valtron_features() -> u64 {
     })
 }
 
-/// The name of *status*, e.g. "VALTRON_E_BUSY"; of an unknown one "VALTRON_E_UNKNOWN". Static, NUL-terminated. Any thread. Blocks
-/// on nothing, cannot fail.
+/// The name of *status*, e.g. "VALTRON_E_BUSY"; of an unknown one "VALTRON_E_UNKNOWN". Static, NUL-terminated. Any
+/// thread. Blocks on nothing, cannot fail.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_status_name(status: valtron_status) -> *const c_char {
     ffi_fn!(value { names::of_status(status).0.as_ptr() })
 }
 
-/// What *status* means, in one sentence; of a caller's mistake it names the argument. Static, NUL-terminated, English. Any thread.
-/// Blocks on nothing, cannot fail.
+/// What *status* means, in one sentence; of a caller's mistake it names the argument. Static, NUL-terminated,
+/// English. Any thread. Blocks on nothing, cannot fail.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_status_message(status: valtron_status) -> *const c_char {
     ffi_fn!(value { names::of_status(status).1.as_ptr() })
 }
 
-/// The name of a VALTRON_STATE_ value, e.g. "RECEIVING_BODY"; of an unknown one "UNKNOWN". Static, NUL-terminated. Any thread.
-/// Blocks on nothing, cannot fail.
+/// The name of a VALTRON_STATE_ value, e.g. "RECEIVING_BODY"; of an unknown one "UNKNOWN". Static, NUL-terminated.
+/// Any thread. Blocks on nothing, cannot fail.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_state_name(state: i32) -> *const c_char {
     ffi_fn!(value { names::of_state(state).as_ptr() })

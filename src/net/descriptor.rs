@@ -21,8 +21,8 @@ pub(super) fn lookup_text(code: i32) -> String {
     text.to_string_lossy().into_owned()
 }
 
-/// Runs `start` with this thread's signals blocked: a thread that it starts inherits that, with no moment in which a signal of the host
-/// could land there. Faults stay open, since a blocked one kills without the host's handler.
+/// Runs `start` with this thread's signals blocked: a thread that it starts inherits that, with no moment in which a
+/// signal of the host could land there. Faults stay open, since a blocked one kills without the host's handler.
 #[cfg(unix)]
 pub(super) fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
     use std::mem::MaybeUninit;
@@ -35,8 +35,8 @@ pub(super) fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
     }
     let mut set = MaybeUninit::uninit();
     let mut before = MaybeUninit::uninit();
-    // SAFETY: `sigfillset` fills `set` before it is used; `pthread_sigmask` reads it, fills `before`, and fails only for an unknown
-    // first argument.
+    // SAFETY: `sigfillset` fills `set` before it is used; `pthread_sigmask` reads it, fills `before`, and fails only
+    // for an unknown first argument.
     let _restore = unsafe {
         libc::sigfillset(set.as_mut_ptr());
         for signal in

@@ -1,8 +1,8 @@
 //! The network of a host that has its own: wasm32, or an engine with a transport of its own.
 //!
-//! The host implements [`HostTransport`] and reports readiness to the [`HostPoller`] under the key it was given at `open`: `WRITE` when
-//! the connection is made or there is room again, `READ` when bytes came, `READ | CLOSED` at the end. A transport that answers
-//! [`Io::WouldBlock`] promises to report readiness later.
+//! The host implements [`HostTransport`] and reports readiness to the [`HostPoller`] under the key it was given at
+//! `open`: `WRITE` when the connection is made or there is room again, `READ` when bytes came, `READ | CLOSED` at the
+//! end. A transport that answers [`Io::WouldBlock`] promises to report readiness later.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -44,8 +44,8 @@ struct Shared {
 }
 
 impl HostNet {
-    /// A network over `transport`. Without a resolver look-ups answer [`LookupError::NoResolver`]; with one, it runs inside the call
-    /// and so must not block.
+    /// A network over `transport`. Without a resolver look-ups answer [`LookupError::NoResolver`]; with one, it runs
+    /// inside the call and so must not block.
     pub fn new(
         poller: Arc<HostPoller>,
         clock: TurnClock,

@@ -1,8 +1,9 @@
 //! The live descriptors of one client, readable without a lock.
 //!
-//! After a fork the child has one thread; a lock that another thread of the parent held stays locked there for ever. The child must
-//! still close the client's descriptors, or the peers never see the connections end. So they are written down in slots that only grow
-//! in number, and whoever swaps a descriptor out of its slot, the socket's drop or the child, is the one that closes it.
+//! After a fork the child has one thread; a lock that another thread of the parent held stays locked there for ever.
+//! The child must still close the client's descriptors, or the peers never see the connections end. So they are
+//! written down in slots that only grow in number, and whoever swaps a descriptor out of its slot, the socket's drop
+//! or the child, is the one that closes it.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::OnceLock;
@@ -15,7 +16,8 @@ pub struct DescriptorLedger {
     segments: [OnceLock<Box<[Slot]>>; SEGMENTS],
     /// Slots handed out at least once.
     used: AtomicU32,
-    /// The top of the stack of free slots: a tag in the high half, against a stack that changed and changed back, and the slot plus one.
+    /// The top of the stack of free slots: a tag in the high half, against a stack that changed and changed back, and
+    /// the slot plus one.
     free: AtomicU64,
     forked: AtomicBool,
 }
@@ -148,7 +150,8 @@ const SEGMENTS: usize = 28;
 mod tests {
     use super::*;
 
-    /// Goal: slots are distinct, reused, and closed by exactly one. Method: numbers that are no open descriptors, past two segments.
+    /// Goal: slots are distinct, reused, and closed by exactly one. Method: numbers that are no open descriptors,
+    /// past two segments.
     #[test]
     fn a_descriptor_is_struck_out_once() {
         let ledger = DescriptorLedger::new();
@@ -163,7 +166,8 @@ mod tests {
         assert!(place(u32::MAX).0 < SEGMENTS);
     }
 
-    /// Goal: concurrent owners never share a slot. Method: threads add and remove; each sees its own number until it strikes it out.
+    /// Goal: concurrent owners never share a slot. Method: threads add and remove; each sees its own number until it
+    /// strikes it out.
     #[test]
     fn slots_are_not_shared() {
         let ledger = DescriptorLedger::new();

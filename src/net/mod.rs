@@ -1,5 +1,6 @@
-//! Sockets and name look-ups behind one seam: [`Net`]. The request task is generic over it, so that the same task runs over the
-//! operating system ([`os`]), over a script with a virtual clock ([`scripted`]), and over a host's transport ([`host`]).
+//! Sockets and name look-ups behind one seam: [`Net`]. The request task is generic over it, so that the same task
+//! runs over the operating system ([`os`]), over a script with a virtual clock ([`scripted`]), and over a host's
+//! transport ([`host`]).
 
 #[cfg(not(target_arch = "wasm32"))]
 mod descriptor;
@@ -96,7 +97,8 @@ pub trait Socket: Send + 'static {
     /// Its key at the executor's poller.
     fn key(&self) -> SocketKey;
 
-    /// After a connect was started: `Ok(true)` connected, `Ok(false)` not yet (wait for [`Write`](crate::valtron::Interest::Write)).
+    /// After a connect was started: `Ok(true)` connected, `Ok(false)` not yet (wait for
+    /// [`Write`](crate::valtron::Interest::Write)).
     fn connected(&mut self) -> Result<bool, NetError>;
 
     /// Reads what is there.

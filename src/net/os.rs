@@ -1,8 +1,9 @@
 //! The operating system's sockets.
 //!
-//! Readiness is edge-triggered: a bit stays set until this file finds the socket empty (or full) and clears it, with the ticket taken
-//! before the call, so that an edge that came meanwhile is not lost. A read that brings less than there was room for has emptied the
-//! socket, so the next one answers "would block" without a system call: a response that fits the buffer costs one receive.
+//! Readiness is edge-triggered: a bit stays set until this file finds the socket empty (or full) and clears it, with
+//! the ticket taken before the call, so that an edge that came meanwhile is not lost. A read that brings less than
+//! there was room for has emptied the socket, so the next one answers "would block" without a system call: a response
+//! that fits the buffer costs one receive.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -194,7 +195,8 @@ impl Socket for OsSocket {
 impl Drop for OsSocket {
     fn drop(&mut self) {
         let Some(socket) = self.socket.take() else { return };
-        // In the child of a fork the poller is shared with the parent, and its lock may be held by a thread that is not here.
+        // In the child of a fork the poller is shared with the parent, and its lock may be held by a thread that is not
+        // here.
         if !self.net.ledger.is_forked() {
             self.net.poller.deregister(self.key);
         }
@@ -247,7 +249,8 @@ fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     call()
 }
 
-/// The peer's close must not kill the host with SIGPIPE. Where there is no flag, the socket option or the platform sees to it.
+/// The peer's close must not kill the host with SIGPIPE. Where there is no flag, the socket option or the platform
+/// sees to it.
 #[cfg(any(
     target_os = "linux",
     target_os = "android",
@@ -265,7 +268,8 @@ const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
 )))]
 const NO_SIGNAL: i32 = 0;
 
-/// The executor's receive buffer: large enough that a download at line rate is not made of system calls, small enough for the L2 cache.
+/// The executor's receive buffer: large enough that a download at line rate is not made of system calls, small enough
+/// for the L2 cache.
 const SCRATCH_BYTES: usize = 128 * 1024;
 
 /// How often an interrupted call is made again.

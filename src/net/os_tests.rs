@@ -1,3 +1,5 @@
+//! Sockets of the system, against listeners on the loopback.
+
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
@@ -73,7 +75,8 @@ fn refused() {
     assert!(bench.ledger.live().is_empty());
 }
 
-/// Goal: a short read ends the readiness, so the next read makes no call. Method: bytes that arrive without a `wait` stay unseen.
+/// Goal: a short read ends the readiness, so the next read makes no call. Method: bytes that arrive without a `wait`
+/// stay unseen.
 #[test]
 fn a_short_read_ends_the_readiness() {
     let bench = bench();
@@ -129,7 +132,8 @@ fn reset() {
     assert_eq!(error.kind, NetErrorKind::Reset);
 }
 
-/// Goal: a full send buffer answers "would block", and room is reported. Method: write until it is full, let the peer read, wait.
+/// Goal: a full send buffer answers "would block", and room is reported. Method: write until it is full, let the peer
+/// read, wait.
 #[test]
 fn a_full_send_buffer_waits_for_room() {
     let bench = bench();
@@ -150,7 +154,8 @@ fn a_full_send_buffer_waits_for_room() {
     assert!(matches!(socket.write(b"more"), Ok(Io::Done(4))));
 }
 
-/// Goal: writing to a peer that is gone is an error and no signal. Method: std's test binary ignores SIGPIPE, so only the error is seen.
+/// Goal: writing to a peer that is gone is an error and no signal. Method: std's test binary ignores SIGPIPE, so only
+/// the error is seen.
 #[test]
 fn a_write_to_a_closed_peer_fails() {
     let bench = bench();

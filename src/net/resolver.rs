@@ -1,7 +1,8 @@
 //! Name look-ups on a small pool of threads, since the system's look-up blocks.
 //!
-//! Threads start at the first look-up, one for each that waits while none is idle, up to a limit; they end after a time without work.
-//! Nobody ever joins them: a stuck `getaddrinfo` must not hold up the host's exit. They own nothing but the queue.
+//! Threads start at the first look-up, one for each that waits while none is idle, up to a limit; they end after a
+//! time without work. Nobody ever joins them: a stuck `getaddrinfo` must not hold up the host's exit. They own
+//! nothing but the queue.
 
 use std::collections::VecDeque;
 use std::net::ToSocketAddrs;
@@ -108,8 +109,8 @@ impl ResolverPool {
         self.0.resolver.clone()
     }
 
-    /// Takes no more look-ups, abandons the queued ones, and waits up to `timeout` (`None`: without limit) for the threads to end. False:
-    /// some still run; a look-up that hangs cannot be stopped.
+    /// Takes no more look-ups, abandons the queued ones, and waits up to `timeout` (`None`: without limit) for the
+    /// threads to end. False: some still run; a look-up that hangs cannot be stopped.
     pub fn close(&self, timeout: Option<Duration>) -> bool {
         self.0.close();
         let shared = &self.0.shared;
@@ -125,7 +126,8 @@ impl ResolverPool {
         threads == 0
     }
 
-    /// Only in the child of a fork, where the pool's threads do not exist and may have held its lock: dropping it now does nothing.
+    /// Only in the child of a fork, where the pool's threads do not exist and may have held its lock: dropping it now
+    /// does nothing.
     pub fn set_forked(&self) {
         self.0.forked.store(true, Ordering::SeqCst);
     }
@@ -264,8 +266,8 @@ impl State {
     }
 }
 
-/// std reports `getaddrinfo`'s failures as text, which the system made from the code and its locale: so it is compared with the text
-/// that the system makes of the codes that mean "no such name" (RFC 3493 section 6.1).
+/// std reports `getaddrinfo`'s failures as text, which the system made from the code and its locale: so it is
+/// compared with the text that the system makes of the codes that mean "no such name" (RFC 3493 section 6.1).
 fn failure(host: &str, error: &std::io::Error) -> LookupError {
     let text = error.to_string();
     #[cfg(unix)]

@@ -1,3 +1,5 @@
+//! The resolver pool, with resolvers that do as they are told.
+
 use std::net::SocketAddr;
 use std::sync::mpsc;
 
@@ -44,7 +46,8 @@ fn answer(receiver: &Receiver<LookupResult>) -> LookupResult {
     }
 }
 
-/// Goal: no thread before the first look-up, and no more than allowed. Method: three look-ups on a pool of two that blocks.
+/// Goal: no thread before the first look-up, and no more than allowed. Method: three look-ups on a pool of two that
+/// blocks.
 #[test]
 fn threads_are_lazy_and_bounded() {
     let (pool, began, go) = gated(2);
@@ -64,7 +67,8 @@ fn threads_are_lazy_and_bounded() {
     assert_eq!(pool.stats().started, 3);
 }
 
-/// Goal: a look-up nobody waits for any more is not run. Method: drop the second receiver while the only thread is busy.
+/// Goal: a look-up nobody waits for any more is not run. Method: drop the second receiver while the only thread is
+/// busy.
 #[test]
 fn abandoned_lookups_are_skipped() {
     let (pool, began, go) = gated(1);
@@ -93,7 +97,8 @@ fn a_full_queue_is_busy() {
     assert_eq!(pool.lookup("c", 80).try_recv(), Received::Empty);
 }
 
-/// Goal: without threads there is no resolver; a panic is an answer and costs no thread; dropping the pool never waits.
+/// Goal: without threads there is no resolver; a panic is an answer and costs no thread; dropping the pool never
+/// waits.
 #[test]
 fn edges() {
     let (pool, _, _) = gated(0);

@@ -1,7 +1,8 @@
 //! A network out of a script, under virtual time: the same script and seed give the same run, byte for byte.
 //!
-//! A connection is a list of [`Op`]s, or a [server](Plan::Server) that answers what it is sent. Both fill one queue of segments, each
-//! visible from its time on; the simulator's poller is told of each time once, as an edge, the way the system's poller would.
+//! A connection is a list of [`Op`]s, or a [server](Plan::Server) that answers what it is sent. Both fill one queue
+//! of segments, each visible from its time on; the simulator's poller is told of each time once, as an edge, the way
+//! the system's poller would.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -48,7 +49,8 @@ use socket::Wire;
 pub enum Op {
     /// The peer sends bytes. Neighbours may be read together.
     Bytes(Vec<u8>),
-    /// Ends a readiness period: what follows is seen only after the client found nothing to read, and comes as an edge of its own.
+    /// Ends a readiness period: what follows is seen only after the client found nothing to read, and comes as an
+    /// edge of its own.
     WouldBlock,
     /// The peer closes its side.
     Eof,
@@ -56,8 +58,8 @@ pub enum Op {
     Reset,
     /// What follows comes so much later.
     AdvanceMs(u64),
-    /// So many bytes are taken from the client before its writes would block; the next such op, or a drop of the limit by
-    /// [`Op::AcceptAll`], makes room again.
+    /// So many bytes are taken from the client before its writes would block; the next such op, or a drop of the
+    /// limit by [`Op::AcceptAll`], makes room again.
     AcceptWrite(usize),
     /// Everything is taken from the client from here on, as at first.
     AcceptAll,
@@ -174,8 +176,8 @@ impl ScriptedNet {
         delayed.count() + state.unanswered.iter().filter(|sender| !sender.is_closed()).count()
     }
 
-    /// Sends an answer at a time. The simulator's poller knows of times, but only for sockets; so a socket that nobody owns becomes ready
-    /// then, and the one who watches it is not a task but this answer.
+    /// Sends an answer at a time. The simulator's poller knows of times, but only for sockets; so a socket that
+    /// nobody owns becomes ready then, and the one who watches it is not a task but this answer.
     fn answer_at(&self, at: Instant, answer: oneshot::Sender<LookupResult>, result: LookupResult) {
         let Ok((key, _)) = self.0.poller.register(Source::Virtual) else { return };
         let waiting: Answer = Arc::new(Mutex::new(Some((answer, result))));
@@ -258,7 +260,8 @@ impl Resolver for ScriptedNet {
     }
 }
 
-/// The delay and the answer; no answer is one that never comes. An address answers itself, as the system's resolver does.
+/// The delay and the answer; no answer is one that never comes. An address answers itself, as the system's resolver
+/// does.
 fn find(names: &HashMap<String, Lookup>, host: &str, port: u16) -> (u64, Option<LookupResult>) {
     if let Ok(address) = host.parse() {
         return (0, Some(Ok(vec![SocketAddr::new(address, port)])));

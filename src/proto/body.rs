@@ -98,8 +98,8 @@ impl BodyDecoder {
 
     /// The trailers of a chunked body, once it is done (RFC 9112 section 7.1.2). `None` if there were none.
     ///
-    /// Fields that a trailer must not carry (RFC 9110 section 6.5.1: framing, routing, authentication, how to read the
-    /// content) have been dropped. The rest is kept apart from the head, as that section asks.
+    /// Fields that a trailer must not carry (RFC 9110 section 6.5.1: framing, routing, authentication, how to read
+    /// the content) have been dropped. The rest is kept apart from the head, as that section asks.
     pub fn take_trailers(&mut self) -> Option<HeadBlock> {
         match &mut self.state {
             State::Chunked(chunked) => chunked.take_trailers(),

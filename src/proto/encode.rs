@@ -1,7 +1,7 @@
 //! Writing request heads (RFC 9112 section 3) and chunks (section 7.1).
 //!
-//! Everything is checked before the first byte is written, so an error leaves the output as it was. What a caller says
-//! about framing must agree with the body that will be sent; a contradiction is an error that names the field.
+//! Everything is checked before the first byte is written, so an error leaves the output as it was. What a caller
+//! says about framing must agree with the body that will be sent; a contradiction is an error that names the field.
 
 use super::method::{expects_body, is_token, is_token_byte, is_value_byte, list_members, parse_decimal, trim_ows};
 use std::fmt;
@@ -91,9 +91,11 @@ pub enum HeaderFault {
     },
 }
 
-/// Whether a field may be sent (RFC 9110 sections 5.1 and 5.5): the name a token, the value free of control characters.
+/// Whether a field may be sent (RFC 9110 sections 5.1 and 5.5): the name a token, the value free of control
+/// characters.
 ///
-/// Bytes from 0x80 (obs-text) pass. So does whitespace around the value: it is not part of it and is trimmed when sent.
+/// Bytes from 0x80 (obs-text) pass. So does whitespace around the value: it is not part of it and is trimmed when
+/// sent.
 pub fn validate_header(name: &[u8], value: &[u8]) -> Result<(), HeaderFault> {
     if !is_token(name) {
         let at = name.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(0);

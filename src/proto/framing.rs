@@ -59,12 +59,12 @@ pub struct Framing {
 /// Decisions where the section leaves a choice:
 /// - HEAD, 304 and a 2xx to CONNECT end with their head; their framing fields are not looked at (rules 1 and 2).
 /// - `Content-Length: 0` in a 1xx or 204 is forbidden but common and changes nothing. More than 0, or
-///   `Transfer-Encoding`, is an error in a 1xx, behind which the next head is awaited, and closes the connection after
-///   a 204.
+///   `Transfer-Encoding`, is an error in a 1xx, behind which the next head is awaited, and closes the connection
+///   after a 204.
 /// - `Transfer-Encoding` is accepted as one field that says `chunked`: no other coding was asked for. With
 ///   `Content-Length` beside it, or in HTTP/1.0, it is an error (rule 3 and section 6.1 permit to read on, and warn).
-/// - Several equal `Content-Length` values, in a list or in fields, are one (RFC 9110 section 8.6 permits it): readers
-///   that disagree about lists still agree about the length. Different ones are an error.
+/// - Several equal `Content-Length` values, in a list or in fields, are one (RFC 9110 section 8.6 permits it):
+///   readers that disagree about lists still agree about the length. Different ones are an error.
 pub fn response_framing(method: &str, head: &ResponseHead) -> Result<Framing, ProtocolError> {
     let persistence = persistence(head);
     let bodiless = |keep_alive| Ok(Framing { body: BodyKind::None, keep_alive });
@@ -133,8 +133,8 @@ fn announces_body(head: &ResponseHead) -> bool {
 
 /// Whether `Transfer-Encoding` is the one value we read (RFC 9112 section 6.1).
 ///
-/// `chunked, identity`, `gzip, chunked`, `chunked, chunked`, two fields, empty members: all are refused, since readers
-/// are known to disagree about them.
+/// `chunked, identity`, `gzip, chunked`, `chunked, chunked`, two fields, empty members: all are refused, since
+/// readers are known to disagree about them.
 fn check_chunked(head: &ResponseHead) -> Result<(), ProtocolError> {
     let mut values = head.get_all("transfer-encoding");
     match (values.next(), values.next()) {

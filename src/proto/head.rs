@@ -5,8 +5,9 @@
 //!
 //! Where RFC 9112 lets a recipient be lenient, this reader is not: readers that disagree about where a line or a head
 //! ends are what response splitting lives on. Lines end in CRLF and nothing else, no line is folded, no empty line
-//! stands before the status line (section 2.2 allows that tolerance to servers only), no space before a colon. The one
-//! leniency kept is a missing space after the status code when the reason is missing too: it is common and harmless.
+//! stands before the status line (section 2.2 allows that tolerance to servers only), no space before a colon. The
+//! one leniency kept is a missing space after the status code when the reason is missing too: it is common and
+//! harmless.
 
 use super::block::{HeadBlock, Span};
 use super::error::ProtocolError;
@@ -165,8 +166,8 @@ impl ResponseHead {
         self.status < 200 && !self.is_upgrade()
     }
 
-    /// Whether the connection changes its protocol behind this head (101, RFC 9110 section 15.2.2). The bytes after the
-    /// head are no HTTP/1.1.
+    /// Whether the connection changes its protocol behind this head (101, RFC 9110 section 15.2.2). The bytes after
+    /// the head are no HTTP/1.1.
     pub fn is_upgrade(&self) -> bool {
         self.status == 101
     }

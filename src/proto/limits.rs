@@ -5,8 +5,8 @@
 pub struct Limits {
     /// Longest response head, status line and closing blank line included.
     ///
-    /// 64 KiB: servers limit their own heads to 8 to 32 KiB; large sets of cookies and security policies reach 20 KiB.
-    /// Values above `u32::MAX` act as `u32::MAX`, since spans are 32 bits wide.
+    /// 64 KiB: servers limit their own heads to 8 to 32 KiB; large sets of cookies and security policies reach 20
+    /// KiB. Values above `u32::MAX` act as `u32::MAX`, since spans are 32 bits wide.
     pub head_bytes_max: usize,
     /// Most field lines in one head.
     ///
@@ -15,8 +15,9 @@ pub struct Limits {
     pub header_count_max: usize,
     /// Most interim (1xx) responses before the final one (RFC 9110 section 15.2).
     ///
-    /// 16: `100 Continue` comes once, `103 Early Hints` a few times, `102 Processing` about every 20 seconds of a slow
-    /// request. Without a limit a peer could feed a request for ever while no deadline for idleness ever strikes.
+    /// 16: `100 Continue` comes once, `103 Early Hints` a few times, `102 Processing` about every 20 seconds of a
+    /// slow request. Without a limit a peer could feed a request for ever while no deadline for idleness ever
+    /// strikes.
     pub interim_count_max: u32,
     /// Longest chunk extension of one chunk, the padding after the size included (RFC 9112 section 7.1.1: a recipient
     /// ought to limit their length).

@@ -41,7 +41,8 @@ pub(super) fn trim_ows(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// The members of a comma-separated list, each without its whitespace; empty members are kept for the caller to judge.
+/// The members of a comma-separated list, each without its whitespace; empty members are kept for the caller to
+/// judge.
 pub(super) fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim_ows)
 }

@@ -11,7 +11,8 @@
 //! Three rules hold everywhere:
 //! - *Short input is never an error.* Too few bytes give "need more"; only the end of the stream can make them wrong.
 //! - *How the bytes were cut does not matter.* Any split of the same bytes gives the same result.
-//! - *Where leniency lets two readers disagree, there is none.* A contradiction about where a message ends is an error.
+//! - *Where leniency lets two readers disagree, there is none.* A contradiction about where a message ends is an
+//!   error.
 //!
 //! One exchange, in full:
 //!

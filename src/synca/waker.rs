@@ -58,8 +58,8 @@ impl WakeQueue {
 
 /// Wakes one task. Cheap to clone; harmless after the task has ended.
 ///
-/// Wakes coalesce: until the task runs again, all but the first are one load of a flag. The executor clears the flag just before it
-/// runs the task, so a wake during the run is kept.
+/// Wakes coalesce: until the task runs again, all but the first are one load of a flag. The executor clears the flag
+/// just before it runs the task, so a wake during the run is kept.
 #[derive(Clone)]
 pub struct TaskWaker {
     shared: Arc<WakerShared>,

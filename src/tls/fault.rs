@@ -44,7 +44,8 @@ fn certificate(fault: CertificateError) -> TlsError {
     }
 }
 
-/// What bytes that are not TLS look like, in words for a log: the first line of an answer is safe to show, other bytes are counted.
+/// What bytes that are not TLS look like, in words for a log: the first line of an answer is safe to show, other
+/// bytes are counted.
 pub(super) fn not_tls(first: &[u8]) -> TlsError {
     if first.starts_with(b"HTTP/") {
         return TlsError::NotTls("it answered with plain HTTP".to_owned());

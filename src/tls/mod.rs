@@ -1,16 +1,17 @@
 //! rustls behind one door: no type of rustls leaves this folder.
 //!
-//! [`TlsSettings`] is what all connections of a client share: whom to trust, and the sessions to resume. [`TlsSession`] is one
-//! connection. It moves bytes and computes in separate calls, so that a caller with a budget can stop between any two of them:
+//! [`TlsSettings`] is what all connections of a client share: whom to trust, and the sessions to resume.
+//! [`TlsSession`] is one connection. It moves bytes and computes in separate calls, so that a caller with a budget
+//! can stop between any two of them:
 //!
 //! ```text
 //! socket --pull--> bytes --step--> plaintext --read_plain--> caller
 //! socket <--push-- bytes <-------------------- write_plain <-- caller
 //! ```
 //!
-//! `pull` and `push` make at most one system call and do no cryptography; `step` takes one record and makes no system call. The
-//! order that never waits in vain is: read plaintext; else `step` if [`TlsSession::wants_step`]; else `push` if it wants to write;
-//! else `pull`; only then wait for the socket.
+//! `pull` and `push` make at most one system call and do no cryptography; `step` takes one record and makes no system
+//! call. The order that never waits in vain is: read plaintext; else `step` if [`TlsSession::wants_step`]; else
+//! `push` if it wants to write; else `pull`; only then wait for the socket.
 //!
 //! On wasm32 there is no rustls; the same types exist there and every constructor answers [`TlsError::Unavailable`].
 

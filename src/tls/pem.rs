@@ -1,7 +1,7 @@
 //! Certificates from PEM, with errors that say which block is wrong.
 //!
-//! Text around the blocks is allowed (RFC 7468 section 2: bundles carry names and comments there). What can only be a damaged block is
-//! an error: a stray boundary, a base64 line outside a block, bytes that are not text.
+//! Text around the blocks is allowed (RFC 7468 section 2: bundles carry names and comments there). What can only be a
+//! damaged block is an error: a stray boundary, a base64 line outside a block, bytes that are not text.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::CertificateDer;

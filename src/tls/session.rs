@@ -14,8 +14,8 @@ use crate::net::{Io, Socket};
 #[derive(Debug)]
 pub struct TlsSession {
     connection: ClientConnection,
-    /// Bytes of the network; `inbox[consumed..filled]` is not yet given to rustls. Its length is all its room, so that it is zeroed
-    /// once and not at each pull.
+    /// Bytes of the network; `inbox[consumed..filled]` is not yet given to rustls. Its length is all its room, so
+    /// that it is zeroed once and not at each pull.
     inbox: Vec<u8>,
     consumed: usize,
     filled: usize,
@@ -47,8 +47,9 @@ impl TlsSession {
         }
     }
 
-    /// Moves bytes from the network into the session: one read of the socket, no cryptography. `Done(0)` is the end of the stream.
-    /// While whole records wait for [`Self::step`], it reads nothing and says how many bytes there are.
+    /// Moves bytes from the network into the session: one read of the socket, no cryptography. `Done(0)` is the end
+    /// of the stream. While whole records wait for [`Self::step`], it reads nothing and says how many bytes there
+    /// are.
     pub fn pull<S: Socket>(&mut self, socket: &mut S) -> Result<Io, TlsIo> {
         if self.seen_end {
             return Ok(Io::Done(0));
@@ -72,7 +73,8 @@ impl TlsSession {
         Ok(outcome)
     }
 
-    /// The CPU part: takes one record, no more. Does nothing if there is no whole record, or while plaintext waits to be read.
+    /// The CPU part: takes one record, no more. Does nothing if there is no whole record, or while plaintext waits to
+    /// be read.
     pub fn step(&mut self) -> Result<(), TlsError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -116,8 +118,8 @@ impl TlsSession {
         Ok(())
     }
 
-    /// Moves bytes from the session to the network: all that is there goes into one write of the socket. `Done(0)`: nothing was there.
-    /// What the socket did not take is kept; [`Self::wants_write`] tells.
+    /// Moves bytes from the session to the network: all that is there goes into one write of the socket. `Done(0)`:
+    /// nothing was there. What the socket did not take is kept; [`Self::wants_write`] tells.
     pub fn push<S: Socket>(&mut self, socket: &mut S) -> Result<Io, TlsIo> {
         if self.sent == self.outbox.len() {
             self.outbox.clear();
@@ -155,7 +157,8 @@ impl TlsSession {
         }
     }
 
-    /// Encrypts as much of `from` as the outgoing buffer has room for, and says how much; zero until the handshake is done.
+    /// Encrypts as much of `from` as the outgoing buffer has room for, and says how much; zero until the handshake is
+    /// done.
     pub fn write_plain(&mut self, from: &[u8]) -> usize {
         let room = OUTBOX_BYTES_MAX.saturating_sub(self.outbox.len() - self.sent);
         if self.is_handshaking() || self.failed.is_some() || room == 0 {
@@ -235,8 +238,8 @@ impl TlsSession {
         }
     }
 
-    /// The bytes of the first record if it is here as a whole, else zero. A record too long to be legal counts as whole as soon as
-    /// the inbox cannot hold it, so that rustls sees and refuses it.
+    /// The bytes of the first record if it is here as a whole, else zero. A record too long to be legal counts as
+    /// whole as soon as the inbox cannot hold it, so that rustls sees and refuses it.
     fn whole_record(&self) -> usize {
         let ahead = &self.inbox[self.consumed..self.filled];
         let Some(&[high, low]) = ahead.get(3..RECORD_HEADER_BYTES) else { return 0 };

@@ -35,8 +35,8 @@ impl TlsSettings {
         Ok(Self(Arc::new(client)))
     }
 
-    /// A session with `host`: a DNS name or an address, with or without brackets. It makes a key share, which costs CPU time:
-    /// callers count it as a step.
+    /// A session with `host`: a DNS name or an address, with or without brackets. It makes a key share, which costs
+    /// CPU time: callers count it as a step.
     pub fn session(&self, host: &str) -> Result<TlsSession, TlsError> {
         let name = server_name(host)?;
         let connection = ClientConnection::new(self.0.clone(), name).map_err(fault::of)?;
@@ -87,5 +87,6 @@ fn verifier(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Named
 /// The only protocol spoken inside.
 pub(super) const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
 
-/// Sessions kept for resumption by one client; rustls keeps eight a server, so this is 64 servers. Each is about a kilobyte.
+/// Sessions kept for resumption by one client; rustls keeps eight a server, so this is 64 servers. Each is about a
+/// kilobyte.
 const RESUMED_SESSIONS_MAX: usize = 512;

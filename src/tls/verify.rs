@@ -9,7 +9,8 @@ use rustls::crypto::{verify_tls12_signature, verify_tls13_signature, CryptoProvi
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 
-/// webpki's verdict; where it says that the issuer is unknown, a look at the certificate tells whether it names itself as issuer.
+/// webpki's verdict; where it says that the issuer is unknown, a look at the certificate tells whether it names
+/// itself as issuer.
 #[derive(Debug)]
 pub(super) struct NamedFaults {
     inner: Arc<WebPkiServerVerifier>,
@@ -72,7 +73,8 @@ impl ServerCertVerifier for NamedFaults {
     }
 }
 
-/// Accepts any certificate, but still checks that the peer holds its key: what is accepted is an unknown peer, not a broken handshake.
+/// Accepts any certificate, but still checks that the peer holds its key: what is accepted is an unknown peer, not a
+/// broken handshake.
 #[derive(Debug)]
 pub(super) struct AnyCertificate(Arc<CryptoProvider>);
 
@@ -129,7 +131,8 @@ impl fmt::Display for SelfSigned {
 
 impl std::error::Error for SelfSigned {}
 
-/// The subject, if it is the issuer too, byte for byte (RFC 5280 section 4.1.2). Used for the text of an error, never to trust.
+/// The subject, if it is the issuer too, byte for byte (RFC 5280 section 4.1.2). Used for the text of an error, never
+/// to trust.
 fn self_issued(certificate: &[u8]) -> Option<&[u8]> {
     let (_, certificate, _) = element(certificate)?;
     let (_, mut tbs, _) = element(certificate)?;
@@ -168,7 +171,8 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 mod tests {
     use super::element;
 
-    /// Goal: no bytes make the reader panic or run past the end. Method: every prefix of an element, and lengths that lie.
+    /// Goal: no bytes make the reader panic or run past the end. Method: every prefix of an element, and lengths that
+    /// lie.
     #[test]
     fn elements_are_bounded() {
         let whole = [0x30, 0x81, 0x03, 1, 2, 3, 9];

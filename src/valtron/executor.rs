@@ -1,4 +1,5 @@
-//! [`Executor`]: one poller, its timers, a table of tasks and the queues of those that are ready. `single`, `multi` and `sim` drive it.
+//! [`Executor`]: one poller, its timers, a table of tasks and the queues of those that are ready. `single`, `multi`
+//! and `sim` drive it.
 //!
 //! ```text
 //!   spawn, lift --> inbox --.
@@ -7,8 +8,8 @@
 //!   timers -------> due ----'                          '--> over, or panicked: gone
 //! ```
 //!
-//! A call of [`Executor::run_once`] is a sequence of *turns*. A turn takes in what came from all four sides, then gives each task that is
-//! ready one step. All of a turn shares one `now`.
+//! A call of [`Executor::run_once`] is a sequence of *turns*. A turn takes in what came from all four sides, then
+//! gives each task that is ready one step. All of a turn shares one `now`.
 
 use std::any::Any;
 use std::io;
@@ -28,10 +29,12 @@ use crate::synca::sync::atomic::Ordering;
 use crate::synca::sync::Arc;
 use crate::synca::{Entry, TaskWaker, WakeQueue};
 
-/// A task that asks again without waiting for anything is run again after this long: it makes headway, the machine does not glow.
+/// A task that asks again without waiting for anything is run again after this long: it makes headway, the machine
+/// does not glow.
 const SPIN_PENALTY: Duration = Duration::from_millis(1);
 
-/// So many waits in a row that were over before they began are luck (an edge between the look and the wait); more are a spin.
+/// So many waits in a row that were over before they began are luck (an edge between the look and the wait); more are
+/// a spin.
 const INSTANT_WAITS_MAX: u32 = 8;
 
 /// While tasks stay ready, the poller is looked at every so many turns, so that sockets of others do not starve.
@@ -124,21 +127,24 @@ impl Executor {
         self.strict = strict;
     }
 
-    /// Looks at the poller, then runs ready tasks until none is ready or `budget` is spent; zero makes one turn. Never blocks.
+    /// Looks at the poller, then runs ready tasks until none is ready or `budget` is spent; zero makes one turn.
+    /// Never blocks.
     ///
-    /// What the steps themselves made ready is looked for once they run dry, so that an answer already in a socket comes within this call.
+    /// What the steps themselves made ready is looked for once they run dry, so that an answer already in a socket
+    /// comes within this call.
     pub fn run_once(&mut self, budget: Duration) -> Turn {
         self.drive(budget, true)
     }
 
-    /// As [`run_once`](Self::run_once) without a look at the poller: for a driver that has just come from [`wait`](Self::wait) and wants
-    /// one system call for both.
+    /// As [`run_once`](Self::run_once) without a look at the poller: for a driver that has just come from
+    /// [`wait`](Self::wait) and wants one system call for both.
     pub fn run_ready(&mut self, budget: Duration) -> Turn {
         self.drive(budget, false)
     }
 
-    /// Blocks until an event, the next deadline, a wake, new work or a notify; no longer than `timeout`. Returns at once while tasks are
-    /// ready. Runs no task: call [`run_ready`](Self::run_ready) after it. A signal ends it with [`io::ErrorKind::Interrupted`].
+    /// Blocks until an event, the next deadline, a wake, new work or a notify; no longer than `timeout`. Returns at
+    /// once while tasks are ready. Runs no task: call [`run_ready`](Self::run_ready) after it. A signal ends it
+    /// with [`io::ErrorKind::Interrupted`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         if !self.queues.is_empty() {
             // Only a look, so that the sockets of parked tasks do not starve behind one that is always ready.
@@ -422,7 +428,8 @@ impl Executor {
         if notified || io_ready || due {
             slot.streak += u32::from(!notified);
             if slot.streak == 1 {
-                // Only the first of a row: a task that keeps asking for what it does not take must fall foul of the rule.
+                // Only the first of a row: a task that keeps asking for what it does not take must fall foul of the
+                // rule.
                 slot.stats.events += u64::from(io_ready);
                 slot.stats.deadlines += u64::from(due && !io_ready);
             }
@@ -509,7 +516,8 @@ fn set_deadline(slot: &mut TaskSlot, timers: &mut Timers, deadline: Option<Insta
     slot.deadline = deadline;
 }
 
-/// Drops what may panic while it is dropped. A panic's own payload that panics again is leaked: there is nobody left to tell.
+/// Drops what may panic while it is dropped. A panic's own payload that panics again is leaked: there is nobody left
+/// to tell.
 fn drop_guarded<T>(value: T) {
     let dropped: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(|| drop(value)));
     if let Err(payload) = dropped {

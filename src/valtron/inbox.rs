@@ -1,4 +1,5 @@
-//! How work reaches an executor from outside a step: [`ExecutorHandle`] for any thread, `Engine` for the actions of tasks.
+//! How work reaches an executor from outside a step: [`ExecutorHandle`] for any thread, `Engine` for the actions of
+//! tasks.
 
 use super::do_next::BoxedExecutionIterator;
 use super::engine::{ExecutionEngine, GenericResult};
@@ -27,7 +28,8 @@ pub(super) struct Staged {
 
 #[derive(Default)]
 struct Inbox {
-    /// All live keys of the executor. They are given out here so that whoever adds a task learns its real key at once.
+    /// All live keys of the executor. They are given out here so that whoever adds a task learns its real key at
+    /// once.
     keys: EntryList<()>,
     staged: Vec<Staged>,
     closed: bool,
@@ -168,8 +170,9 @@ impl ExecutorHandle {
         self.shared.task_count()
     }
 
-    /// Whether the host sleeps on the poller's handle in a loop of its own. While it does, whatever comes between two turns makes the
-    /// handle readable, at the price of one system call for the first thing that comes; a host that only polls does not pay it.
+    /// Whether the host sleeps on the poller's handle in a loop of its own. While it does, whatever comes between two
+    /// turns makes the handle readable, at the price of one system call for the first thing that comes; a host
+    /// that only polls does not pay it.
     pub fn set_host_waits(&self, on: bool) {
         self.shared.host_waits.store(on, Ordering::SeqCst);
         if on {
@@ -189,7 +192,8 @@ impl ExecutorHandle {
     }
 }
 
-/// The executor as an action sees it. It stages; the executor takes that in right after the step, so nothing here borrows it.
+/// The executor as an action sees it. It stages; the executor takes that in right after the step, so nothing here
+/// borrows it.
 pub(super) struct Engine {
     pub(super) shared: Arc<Shared>,
 }

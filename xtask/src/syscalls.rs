@@ -10,7 +10,8 @@ use crate::util::{failed, out_dir, root, words, Log, Step, Stop};
 /// Two runs of these lengths: their difference is what the requests alone cost.
 const RUNS: [u64; 2] = [100, 1100];
 
-/// Calls that a poll may make: none of them can block. `epoll_wait`, `futex`, `socket` and `write` are looked at more closely.
+/// Calls that a poll may make: none of them can block. `epoll_wait`, `futex`, `socket` and `write` are looked at more
+/// closely.
 const HARMLESS: [&str; 22] = [
     "sendto",
     "recvfrom",

@@ -122,9 +122,7 @@ fn check_rust(findings: &mut Findings, text: &str, code: &str) {
                 findings.add(number, format!("{name} in the library"));
             }
         }
-        if (is_static(line) || has_word(line, "thread_local!"))
-            && !findings.is_in(&["src/process.rs", "src/ffi/process.rs"])
-        {
+        if (is_static(line) || has_word(line, "thread_local!")) && !findings.is_in(PROCESS_WIDE) {
             findings.add(number, "process-wide state outside src/ffi/process.rs");
         }
         let c_word = ["extern \"", "no_mangle", "export_name"].iter().any(|word| line.contains(word));
@@ -173,7 +171,16 @@ fn is_static(line: &str) -> bool {
 }
 
 const LINE_CHARS_MAX: usize = 120;
-const FILE_LINES_MAX: usize = 600;
+/// Where process-wide state may stand; `src/ffi/process.rs` lists all of it.
+const PROCESS_WIDE: &[&str] = &[
+    "src/process.rs",
+    "src/ffi/process.rs",
+    "src/ffi/allocator.rs",
+    "src/ffi/names.rs",
+    // The tests' faults, in builds that nobody ships.
+    "src/ffi/faults.rs",
+];
+const FILE_LINES_MAX: usize = 700;
 
 const UNSAFE_IN: &[&str] = &["src/ffi/", "src/valtron/poller/", "src/net/descriptor.rs"];
 
@@ -238,7 +245,7 @@ mod tests {
     fn sizes_and_words() {
         assert_eq!(hits("src/net/a.rs", &"a".repeat(121)), 1);
         assert_eq!(hits("src/net/a.rs", &"é".repeat(120)), 0);
-        assert_eq!(hits("src/net/a.rs", &"\n".repeat(600)), 1);
+        assert_eq!(hits("src/net/a.rs", &"\n".repeat(700)), 1);
         assert_eq!(hits("src/net/a.rs", "todo!()"), 1);
         assert_eq!(hits("src/net/a.rs", "// TODO"), 1);
         assert_eq!(hits("src/net/a.rs", "let a = 1; "), 1);

@@ -103,7 +103,8 @@ impl<N: Net> Receiving<N> {
         }
     }
 
-    /// The stream ended inside a head. If not a byte came over a reused connection, it was dead before: ask again, if that is safe.
+    /// The stream ended inside a head. If not a byte came over a reused connection, it was dead before: ask again, if
+    /// that is safe.
     fn ended(self, core: &mut Core<N>, error: HttpClientError) -> Outcome<N> {
         let silent = self.buffer.is_empty() && self.reader.interims() == 0;
         if silent && self.connection.reused() && !core.retried && core.plan.idempotent {
@@ -360,8 +361,8 @@ impl<N: Net> BodyStream<N> {
             return Ok(Piece::Taken(taken));
         }
         let (connection, decoder, excess) = (&mut self.connection, &mut self.decoder, &mut self.early);
-        // One byte more than the rest of the body: so a full read tells of excess, and an exact one tells the poller that the socket
-        // is empty, without another call.
+        // One byte more than the rest of the body: so a full read tells of excess, and an exact one tells the poller
+        // that the socket is empty, without another call.
         let limit = match decoder.remaining() {
             Some(rest) if rest < room as u64 => rest as usize + 1,
             _ => room,

@@ -1,8 +1,8 @@
 //! A redirect: the parent's wait, and the child's beginning.
 //!
-//! The child is lifted at once and asks the host, if the host wants to be asked. Only when the verdict is to follow does the parent let
-//! go of the response: it reads the rest of a small body away, so that the connection serves again, perhaps the child itself. A denied
-//! redirect is an answer like any other, and its body is still unread.
+//! The child is lifted at once and asks the host, if the host wants to be asked. Only when the verdict is to follow
+//! does the parent let go of the response: it reads the rest of a small body away, so that the connection serves
+//! again, perhaps the child itself. A denied redirect is an answer like any other, and its body is still unread.
 
 use std::sync::Arc;
 use std::time::Duration;

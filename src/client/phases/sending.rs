@@ -81,7 +81,8 @@ impl<N: Net> SendingRequest<N> {
         Ok(Move::To(Machine::ReceivingIntro(state)))
     }
 
-    /// The peer is gone. Nothing reached it, or it is safe to send again: another connection. Else it may have left an answer.
+    /// The peer is gone. Nothing reached it, or it is safe to send again: another connection. Else it may have left
+    /// an answer.
     fn broken(self, core: &mut Core<N>, error: ConnectionError) -> Outcome<N> {
         let untouched = self.head_sent == 0;
         if self.connection.reused() && !core.retried && (untouched || core.plan.idempotent) {

@@ -143,7 +143,8 @@ impl Wire {
         self.poller.set_ready_at(at, self.key, bits);
     }
 
-    /// The client found nothing to read: a block that it ran into is over, and what follows up to the next one is announced.
+    /// The client found nothing to read: a block that it ran into is over, and what follows up to the next one is
+    /// announced.
     fn pass_block(&mut self, now: Instant) {
         if !self.incoming.front().is_some_and(|front| front.at <= now && matches!(front.what, What::Block)) {
             return;

@@ -1,3 +1,5 @@
+//! The scripted network itself.
+
 use super::*;
 use crate::net::{Io, Socket};
 use crate::synca::oneshot::Received;

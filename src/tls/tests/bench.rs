@@ -131,7 +131,8 @@ impl Pair {
         Self { client, server, wire: Buffers::default(), steps: 0 }
     }
 
-    /// The client moves on until it can only wait; then the server answers; until neither has anything to say. Gives the plaintext.
+    /// The client moves on until it can only wait; then the server answers; until neither has anything to say. Gives
+    /// the plaintext.
     pub(super) fn run(&mut self) -> Result<(Vec<u8>, Plain), TlsError> {
         let mut plain = Vec::new();
         for _ in 0..100_000 {

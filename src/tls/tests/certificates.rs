@@ -67,8 +67,8 @@ fn self_signed() {
     }
 }
 
-/// Goal: a self-signed certificate that is given as trusted works, unless it claims to be an authority: an authority is no server, and
-/// the error says so instead of calling it untrusted.
+/// Goal: a self-signed certificate that is given as trusted works, unless it claims to be an authority: an authority
+/// is no server, and the error says so instead of calling it untrusted.
 #[test]
 fn a_trusted_self_signed_certificate() {
     for (ca, works) in [(IsCa::NoCa, true), (IsCa::Ca(BasicConstraints::Unconstrained), false)] {

@@ -116,7 +116,8 @@ fn truncated_ends() {
     }
 }
 
-/// Goal: what a server that speaks no TLS answers is told, from its first byte on; silence and a close are told apart from it.
+/// Goal: what a server that speaks no TLS answers is told, from its first byte on; silence and a close are told apart
+/// from it.
 #[test]
 fn not_tls() {
     let settings = Authority::new().settings();

@@ -2,7 +2,8 @@
 //!
 //! - `VALTRON_SITE_HTTP`: the routes of `routes.rs`, plain.
 //! - `VALTRON_SITE_HTTPS`: the same under a leaf for localhost, signed by the authority of `VALTRON_SITE_CA` (PEM).
-//! - `VALTRON_SITE_EXPIRED`, `_WRONG_HOST`, `_UNKNOWN_CA`, `_SELF_SIGNED`: the same under a leaf that must be refused.
+//! - `VALTRON_SITE_EXPIRED`, `_WRONG_HOST`, `_UNKNOWN_CA`, `_SELF_SIGNED`: the same under a leaf that must be
+//!   refused.
 //! - `VALTRON_SITE_PLAIN_ON_TLS`: an `https:` URL behind which plain HTTP is spoken.
 //! - `VALTRON_SITE_STALL_TLS`: accepts and then says nothing.
 //! - `VALTRON_SITE_TRUNCATED_TLS`: `/length`, `/chunked`, `/close`: TLS that ends mid-body without close_notify.
