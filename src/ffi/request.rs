@@ -99,7 +99,9 @@ pub unsafe extern "C" fn valtron_client_perform(
     ffi_fn!(driving client, |held| {
         // SAFETY: the caller promises that all are NULL or good for their types, and what config points to as its
         // fields say.
-        let (config, places) = unsafe { (convert::request_config(config, &held.releases)?, (out(request), out_struct(info))) };
+        let config = unsafe { convert::request_config(config, &held.releases)? };
+        // SAFETY: as above.
+        let places = unsafe { (out(request), out_struct(info)) };
         let status = config.submit(|config| {
             let (request, info) = (places.0.or_refuse(Argument::Output)?, places.1.or_refuse(Argument::Output)?);
             let (handle, status, now) = convert::perform(&held.client, config, until, timeout_ms)?;

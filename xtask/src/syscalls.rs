@@ -188,10 +188,19 @@ mod tests {
     /// Goal: a wait with a timeout, a blocking socket and a sleep are found. Method: a trace of literal lines.
     #[test]
     fn finds_calls_that_can_block() {
-        let trace = "7 write(-1, \"begin\", 5) = -1 EBADF\n7 epoll_wait(4, [], 1024, 0)       = 0\n8 nanosleep({}) = 0\n\
-                     7 epoll_wait(4, [], 1024, 5) = 0\n7 socket(AF_INET, SOCK_STREAM, 0) = 9\n7 nanosleep({}, NULL) = 0\n\
-                     7 futex(0x1, FUTEX_WAKE_PRIVATE, 1) = 1\n7 write(-1, \"end\", 3) = -1 EBADF\n7 poll([], 1, 9) = 0\n";
-        let found = blocking(trace).unwrap();
+        let trace = [
+            r#"7 write(-1, "begin", 5) = -1 EBADF"#,
+            "7 epoll_wait(4, [], 1024, 0)       = 0",
+            "8 nanosleep({}) = 0",
+            "7 epoll_wait(4, [], 1024, 5) = 0",
+            "7 socket(AF_INET, SOCK_STREAM, 0) = 9",
+            "7 nanosleep({}, NULL) = 0",
+            "7 futex(0x1, FUTEX_WAKE_PRIVATE, 1) = 1",
+            r#"7 write(-1, "end", 3) = -1 EBADF"#,
+            "7 poll([], 1, 9) = 0",
+        ]
+        .join("\n");
+        let found = blocking(&trace).unwrap();
         assert_eq!((found.calls, found.futexes, found.bad.len()), (5, 1, 3), "{found:?}");
         assert!(blocking("7 write(-1, \"begin\", 5)").is_err());
     }

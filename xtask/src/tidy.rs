@@ -77,8 +77,10 @@ impl Findings<'_> {
 fn check_text(findings: &mut Findings, text: &str) {
     let is_code = [".rs", ".c", ".h", ".py", ".js"].iter().any(|ending| findings.name.ends_with(ending));
     for (number, line) in text.lines().enumerate() {
-        if is_code && line.chars().count() > LINE_CHARS_MAX {
-            findings.add(number, format!("line longer than {LINE_CHARS_MAX}"));
+        // rustfmt keeps Rust to its width; nothing does that for the others.
+        let most = if findings.name.ends_with(".rs") { LINE_CHARS_MAX } else { OTHER_LINE_CHARS_MAX };
+        if is_code && line.chars().count() > most {
+            findings.add(number, format!("line longer than {most}"));
         }
         if line.ends_with([' ', '\t']) && !findings.name.ends_with(".md") {
             findings.add(number, "white space at the end of the line");
@@ -171,6 +173,7 @@ fn is_static(line: &str) -> bool {
 }
 
 const LINE_CHARS_MAX: usize = 120;
+const OTHER_LINE_CHARS_MAX: usize = 132;
 /// Where process-wide state may stand; `src/ffi/process.rs` lists all of it.
 const PROCESS_WIDE: &[&str] = &[
     "src/process.rs",

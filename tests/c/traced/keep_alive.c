@@ -1,5 +1,6 @@
 /* Goal: what a request costs in system calls. Method: `keep_alive URL COUNT perform|events` makes COUNT requests one
- * after the other over one connection; the driver (`cargo xtask test --only syscalls`) runs it twice under strace and takes the difference. */
+ * after the other over one connection; the driver (`cargo xtask test --only syscalls`) runs it twice under strace
+ * and takes the difference. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

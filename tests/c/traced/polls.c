@@ -1,6 +1,7 @@
-/* Goal: no poll makes a call that can block. Method: `polls URL...` starts all URLs at once and polls with a budget of one
- * millisecond, from one thread that does nothing else, until all have ended or `POLLS_MAX` polls were made; two writes to no descriptor
- * mark the stretch for the driver (`cargo xtask test --only syscalls`), which looks at every call in between. */
+/* Goal: no poll makes a call that can block. Method: `polls URL...` starts all URLs at once and polls with a budget
+ * of one millisecond, from one thread that does nothing else, until all have ended or `POLLS_MAX` polls were made;
+ * two writes to no descriptor mark the stretch for the driver (`cargo xtask test --only syscalls`), which looks at
+ * every call in between. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
