@@ -119,7 +119,7 @@ pub fn fuzz(log: &mut Log) -> Step {
         return skipped("cargo-fuzz needs a nightly toolchain");
     }
     tools::require_cargo(log, "fuzz")?;
-    for target in ["head", "chunked", "task", "abi"] {
+    for target in fuzz_targets()? {
         let mut command = words(&format!("cargo +nightly fuzz run {target} -- -max_total_time=5 -timeout=10"));
         for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"] {
             command.env_remove(name);
@@ -143,4 +143,16 @@ pub fn tidy(log: &mut Log) -> Step {
         return Ok(());
     }
     failed(format!("{} findings", found.len()))
+}
+
+/// The fuzz targets that there are: each a file.
+fn fuzz_targets() -> Result<Vec<String>, crate::util::Stop> {
+    let names: Vec<String> = crate::util::files("fuzz/fuzz_targets", ".rs")
+        .iter()
+        .filter_map(|file| file.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+        .collect();
+    if names.is_empty() {
+        return failed("fuzz/fuzz_targets holds no target").map(|()| names);
+    }
+    Ok(names)
 }
