@@ -283,6 +283,10 @@ def describe(kind: type[HTTPError], status: int, detail: Any, request: Request |
     if not text:
         text = (_native.status_message(status) or b"").decode("utf-8", "replace")
     host = host_of(request.url) if request is not None else ""
+    # The library's sentence may begin with the same words.
+    for part in (phase, host):
+        if part and text.startswith(part + ": "):
+            text = text[len(part) + 2 :]
     where = ": ".join(part for part in (host, phase) if part)
     error = kind(f"{where}: {text} ({name})" if where else f"{text} ({name})")
     error.request, error.status, error.status_name = request, status, name
