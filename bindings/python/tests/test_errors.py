@@ -22,6 +22,7 @@ def fails(client, kind, url, phase, name, **options):
     assert error.request.url == url and error.elapsed >= 0
     if phase:
         assert error.host in ("localhost", "127.0.0.1", "name.invalid") and str(error).startswith(f"{error.host}: {phase}: ")
+        assert not str(error).startswith(f"{error.host}: {phase}: {phase}: ")
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind and str(again) == str(error)
     assert (again.phase, again.status, again.host, again.request.url) == (error.phase, error.status, error.host, url)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SLICE_MS = 200
 PROGRESS_SLICE_MS = 20
 READ_BYTES = 256 * 1024
-GROW_BYTES_MAX = 16 * 1024 * 1024
 TRACE_MAX = 512
 
 # The bytes of a fresh info; copying them is cheaper than setting the size.
@@ -156,17 +155,15 @@ class Exchange:
 
     def read_all(self) -> bytes:
         """The rest of the body. Its size is what came, whatever the head promised."""
+        # Pieces and one join: cheaper than one buffer that grows, whose new pages are touched once more each time.
         total = self.info.body_total
-        buffer = bytearray(min(max(total + 1, 1), GROW_BYTES_MAX) if total >= 0 else 64 * 1024)
-        filled = 0
+        buffer = bytearray(min(max(total, 1), READ_BYTES) if total >= 0 else READ_BYTES)
+        pieces: list[bytes] = []
         while True:
-            if filled == len(buffer):
-                buffer.extend(bytes(min(max(len(buffer), 64 * 1024), GROW_BYTES_MAX)))
-            count = self.read_into(buffer, filled)
+            count = self.read_into(buffer, 0)
             if count == 0:
-                del buffer[filled:]
-                return bytes(buffer)
-            filled += count
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.append(bytes(memoryview(buffer)[:count]))
 
     def read_into(self, buffer: bytearray, offset: int) -> int:
         """Fills *buffer* from *offset*; waits for at least one byte; 0 is the end of the body."""
@@ -283,6 +280,10 @@ def describe(kind: type[HTTPError], status: int, detail: Any, request: Request |
     if not text:
         text = (_native.status_message(status) or b"").decode("utf-8", "replace")
     host = host_of(request.url) if request is not None else ""
+    # The library's sentence may begin with the same words.
+    for part in (phase, host):
+        if part and text.startswith(part + ": "):
+            text = text[len(part) + 2 :]
     where = ": ".join(part for part in (host, phase) if part)
     error = kind(f"{where}: {text} ({name})" if where else f"{text} ({name})")
     error.request, error.status, error.status_name = request, status, name
