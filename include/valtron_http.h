@@ -1118,9 +1118,9 @@ valtron_status valtron_request_create(struct valtron_client *client,
 // Drives this request for about *budget_us* microseconds without blocking, and writes how it stands to *info*; 0
 // only looks.
 //
-// Any thread; while another one drives it only looks. Callbacks run inside. Errors: VALTRON_E_NULL_CLIENT,
-// _NULL_OUTPUT, _STRUCT_SIZE, _HANDLE*, _FORKED, _POISONED, _INTERNAL. That the request failed is no error of this
-// call: see info->status.
+// Blocks on nothing. Any thread; while another one drives it only looks. Callbacks run inside. Errors:
+// VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _HANDLE*, _FORKED, _POISONED, _INTERNAL. That the request
+// failed is no error of this call: see info->status.
 valtron_status valtron_request_poll(struct valtron_client *client,
                                     valtron_request request,
                                     uint64_t budget_us,

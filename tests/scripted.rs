@@ -1,4 +1,5 @@
-//! The request task over a scripted network and a virtual clock: its states, asserted exactly, and how each kind of failure ends.
+//! The request task over a scripted network and a virtual clock: its states, asserted exactly, and how each kind of
+//! failure ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -235,8 +236,8 @@ fn look_ups() {
     assert_eq!(world.sim.now().since(before), Duration::from_millis(250));
 }
 
-/// Goal: an idle connection that died is not an error: GET goes again, once. POST that was sent does not. Method: a wire that
-/// answers once and resets at the next request.
+/// Goal: an idle connection that died is not an error: GET goes again, once. POST that was sent does not. Method: a
+/// wire that answers once and resets at the next request.
 #[test]
 fn a_dead_reused_connection() {
     for (method, status) in [("GET", None), ("POST", Some(Status::ConnectionLost))] {

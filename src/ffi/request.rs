@@ -35,9 +35,9 @@ pub unsafe extern "C" fn valtron_request_create(
 /// Drives this request for about *budget_us* microseconds without blocking, and writes how it stands to *info*; 0
 /// only looks.
 ///
-/// Any thread; while another one drives it only looks. Callbacks run inside. Errors: VALTRON_E_NULL_CLIENT,
-/// _NULL_OUTPUT, _STRUCT_SIZE, _HANDLE*, _FORKED, _POISONED, _INTERNAL. That the request failed is no error of this
-/// call: see info->status.
+/// Blocks on nothing. Any thread; while another one drives it only looks. Callbacks run inside. Errors:
+/// VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _HANDLE*, _FORKED, _POISONED, _INTERNAL. That the request
+/// failed is no error of this call: see info->status.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_poll(
     client: *mut valtron_client,
