@@ -194,6 +194,11 @@ fn read_tls<S: Socket>(socket: &mut S, session: &mut TlsSession, into: &mut [u8]
             Plain::NeedMore => {}
         }
         if !session.wants_step() {
+            if session.wants_write() {
+                // An answer of TLS itself that did not fit before: the reader waits for room, too, and uses it.
+                // If it fails, the read below tells what there still is to tell.
+                let _ = session.push(socket);
+            }
             if session.pull(socket)? == Io::WouldBlock {
                 return Ok(Read::WouldBlock);
             }

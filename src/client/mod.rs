@@ -28,6 +28,9 @@ pub mod task;
 mod upgrade;
 mod work;
 
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
+
 pub use config::{Body, ClientConfig, RequestConfig, REQUESTS_MAX_LIMIT};
 pub use context::Context;
 pub use error::{Argument, HttpClientError, Phase};

@@ -281,6 +281,11 @@ impl Desk {
     }
 
     fn settle(&self, question: &QuestionShared, decision: Decision) {
+        // A redirect has no work to take: who takes it lets it run.
+        let decision = match (question.info.kind, decision) {
+            (SpawnKind::Redirect, Decision::Take) => Decision::Run,
+            (_, decision) => decision,
+        };
         {
             let mut inner = lock(&self.inner);
             inner.open.remove(&question.info.spawn_id);

@@ -177,6 +177,8 @@ struct Inner {
     direct: bool,
     /// The producer parked because bytes for such a read lie in the socket.
     direct_ready: bool,
+    /// Bytes were read past the producer since it last asked.
+    direct_progress: bool,
 }
 
 /// See the module.
@@ -239,6 +241,7 @@ impl RequestShared {
                 stream: None,
                 direct: false,
                 direct_ready: false,
+                direct_progress: false,
             }),
         })
     }
@@ -354,6 +357,11 @@ impl RequestShared {
             self.raise(event_flags::BODY);
         }
         Intake::Direct
+    }
+
+    /// The host read past the producer since the last such question.
+    pub fn take_direct_progress(&self) -> bool {
+        std::mem::take(&mut lock(&self.inner).direct_progress)
     }
 
     /// Body bytes came.
@@ -504,6 +512,11 @@ impl RequestShared {
             || (until & until_flags::BODY != 0 && (!inner.body.is_empty() || inner.body_ended || inner.direct_ready))
     }
 
+    /// Where it is.
+    pub fn state(&self) -> HttpRequestState {
+        lock(&self.inner).state
+    }
+
     /// It is over.
     pub fn is_terminal(&self) -> bool {
         lock(&self.inner).terminal
@@ -553,6 +566,9 @@ impl RequestShared {
             let mut inner = lock(&self.inner);
             if !inner.body.is_empty() {
                 let count = inner.body.read(into);
+                let wake = inner.take_starved();
+                drop(inner);
+                wake.into_iter().for_each(|waker| waker.wake());
                 return Ok(count);
             }
             if inner.body_ended {
@@ -572,6 +588,7 @@ impl RequestShared {
         let wake = {
             let mut inner = lock(&self.inner);
             inner.body_received += total as u64;
+            inner.direct_progress |= total > 0;
             // Dry, over, or broken: the producer takes over.
             let dry = needs_task || total < into.len();
             if dry && std::mem::replace(&mut inner.direct_ready, false) || needs_task {

@@ -175,6 +175,13 @@ pub(super) struct TlsHandshake<N: Net> {
 
 pub(super) struct SendingRequest<N: Net> {
     pub connection: Connection<N>,
+    pub upload: Upload,
+    /// Interim responses may come while the request still goes out.
+    pub reader: HeadReader,
+}
+
+/// How far a request has gone out.
+pub(super) struct Upload {
     pub head: Vec<u8>,
     pub head_sent: usize,
     pub body_sent: usize,
@@ -184,8 +191,8 @@ pub(super) struct Receiving<N: Net> {
     pub connection: Connection<N>,
     pub buffer: Vec<u8>,
     pub reader: HeadReader,
-    /// The request did not go out whole.
-    pub unsent: bool,
+    /// The request has not gone out whole: the rest goes after an interim response, and never after a final one.
+    pub unsent: Option<Upload>,
 }
 
 pub(super) struct ReceivingBody<N: Net> {
@@ -291,6 +298,29 @@ impl<N: Net> Machine<N> {
     fn phase(&self) -> Phase {
         self.timeout().1
     }
+
+    /// Time and again another task has the request: the parent of a child that waits, the child of a parent that
+    /// does. One of them keeps the total time, so that the end does not depend on who looks first.
+    fn keeps_time(&self) -> bool {
+        !matches!(
+            self,
+            Machine::Init(_) | Machine::AwaitingRedirect(AwaitingRedirect { stage: RedirectStage::Following, .. })
+        )
+    }
+}
+
+/// Where in its life a request in this state is. A request has several tasks while it is redirected; all of them say
+/// the same.
+fn phase_of(state: HttpRequestState) -> Phase {
+    match state {
+        HttpRequestState::Connecting => Phase::Connect,
+        HttpRequestState::TlsHandshake => Phase::Tls,
+        HttpRequestState::SendingRequest => Phase::Send,
+        HttpRequestState::ReceivingIntro | HttpRequestState::ReceivingHeaders => Phase::FirstByte,
+        HttpRequestState::ReceivingBody => Phase::Body,
+        HttpRequestState::AwaitingRedirect => Phase::Redirect,
+        HttpRequestState::Init | HttpRequestState::Done | HttpRequestState::Error(_) => Phase::None,
+    }
 }
 
 /// The task that carries out one request.
@@ -323,7 +353,7 @@ impl<N: Net> HttpRequestTask<N> {
                 Stop::Cancelled | Stop::Freed => Status::Cancelled,
                 Stop::Shutdown => Status::Shutdown,
             };
-            return Some(HttpClientError::plain(status, self.machine.phase()));
+            return Some(HttpClientError::plain(status, phase_of(self.core.shared.state())));
         }
         match &self.core.role {
             Role::Child(ChildLink { completion: Some(completion), .. }) if completion.is_closed() => {
@@ -336,7 +366,8 @@ impl<N: Net> HttpRequestTask<N> {
     /// A deadline has passed: the request's own before the phase's.
     fn timed_out(&self, now: Instant) -> Option<HttpClientError> {
         let host = &self.core.plan.target.origin().host;
-        let (status, phase) = if self.core.plan.deadline.is_some_and(|deadline| now >= deadline) {
+        let total = self.core.plan.deadline.filter(|_| self.machine.keeps_time());
+        let (status, phase) = if total.is_some_and(|deadline| now >= deadline) {
             (Status::TimeoutTotal, self.machine.phase())
         } else if self.core.deadline.is_some_and(|deadline| now >= deadline) {
             self.machine.timeout()
@@ -419,7 +450,8 @@ impl<N: Net> TaskIterator for HttpRequestTask<N> {
                     }
                     let deadline = self.core.deadline;
                     let wait = self.machine.wait().or_external().no_later_than(deadline);
-                    let wait = wait.no_later_than(self.core.plan.deadline);
+                    let total = self.core.plan.deadline.filter(|_| self.machine.keeps_time());
+                    let wait = wait.no_later_than(total);
                     return Some(TaskStatus::Pending(RequestPending { state: self.machine.state(), wait }));
                 }
                 Ok(Move::Finish) => return self.end(Ok(())),

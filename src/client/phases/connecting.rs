@@ -12,10 +12,11 @@ use crate::client::error::{HttpClientError, Phase};
 use crate::client::request::Milestone;
 use crate::client::status::Status;
 use crate::client::task::{
-    ChildLink, Connecting, Core, HttpRequestState, Init, Machine, Move, Role, SendingRequest, TlsHandshake,
+    ChildLink, Connecting, Core, HttpRequestState, Init, Machine, Move, Role, SendingRequest, TlsHandshake, Upload,
 };
 use crate::client::upgrade::TlsUpgradeTask;
 use crate::net::{Net, Socket};
+use crate::proto::HeadReader;
 use crate::synca::oneshot::{self, Received};
 
 impl<N: Net> Core<N> {
@@ -79,7 +80,8 @@ impl<N: Net> Core<N> {
         self.shared.note_connection(connection.reused(), connection.tls_resumed());
         self.enter(HttpRequestState::SendingRequest, self.plan.timeouts.send);
         let head = self.plan.encode(&self.context.user_agent)?;
-        let state = SendingRequest { connection, head, head_sent: 0, body_sent: 0 };
+        let upload = Upload { head, head_sent: 0, body_sent: 0 };
+        let state = SendingRequest { connection, upload, reader: HeadReader::new() };
         Ok(Move::To(Machine::SendingRequest(state)))
     }
 }

@@ -32,13 +32,15 @@ impl<N: Net> Receiving<N> {
     pub(in crate::client) fn step_intro(mut self, core: &mut Core<N>) -> Outcome<N> {
         loop {
             if !self.buffer.is_empty() {
-                let line_ended = memchr::memchr(b'\n', &self.buffer).is_some();
-                if line_ended {
+                let line_end = memchr::memchr(b'\n', &self.buffer);
+                // The first line alone, so that its faults are found in this state however the bytes came; and a peer
+                // that does not speak HTTP before its first line ends.
+                let line = line_end.map_or(self.buffer.len(), |end| end + 1);
+                self.look(core, line)?;
+                if line_end.is_some() {
                     core.shared.enter(HttpRequestState::ReceivingHeaders, core.context.net.now());
                     return Ok(Move::To(Machine::ReceivingHeaders(self)));
                 }
-                // A peer that does not speak HTTP is found out before its first line ends.
-                self.look(core)?;
             }
             match self.fill(core)? {
                 Filled::Bytes => {}
@@ -51,7 +53,7 @@ impl<N: Net> Receiving<N> {
     /// Waits for the blank line.
     pub(in crate::client) fn step_headers(mut self, core: &mut Core<N>) -> Outcome<N> {
         loop {
-            if let Look::Head(used, head) = self.look(core)? {
+            if let Look::Head(used, head) = self.look(core, self.buffer.len())? {
                 self.buffer.drain(..used);
                 return self.headed(core, head);
             }
@@ -63,15 +65,16 @@ impl<N: Net> Receiving<N> {
         }
     }
 
-    fn look(&mut self, core: &Core<N>) -> Result<Look, HttpClientError> {
-        match self.reader.parse(&self.buffer, &core.plan.limits) {
+    fn look(&mut self, core: &Core<N>, bytes: usize) -> Result<Look, HttpClientError> {
+        match self.reader.parse(&self.buffer[..bytes], &core.plan.limits) {
             Ok(HeadStep::NeedMore) => Ok(Look::Short),
             Ok(HeadStep::Complete { used, head }) => Ok(Look::Head(used, head)),
             Err(error) => Err(HttpClientError::protocol(error, Phase::FirstByte)),
         }
     }
 
-    fn fill(&mut self, core: &mut Core<N>) -> Result<Filled, HttpClientError> {
+    /// Reads once.
+    pub(super) fn fill(&mut self, core: &mut Core<N>) -> Result<Filled, HttpClientError> {
         let (connection, buffer) = (&mut self.connection, &mut self.buffer);
         let was_empty = buffer.is_empty();
         let outcome = core.context.net.with_scratch(|scratch| {
@@ -105,9 +108,10 @@ impl<N: Net> Receiving<N> {
 
     /// The stream ended inside a head. If not a byte came over a reused connection, it was dead before: ask again, if
     /// that is safe.
-    fn ended(self, core: &mut Core<N>, error: HttpClientError) -> Outcome<N> {
+    pub(super) fn ended(self, core: &mut Core<N>, error: HttpClientError) -> Outcome<N> {
         let silent = self.buffer.is_empty() && self.reader.interims() == 0;
-        if silent && self.connection.reused() && !core.retried && core.plan.idempotent {
+        let untouched = self.unsent.as_ref().is_some_and(|upload| upload.head_sent == 0);
+        if silent && self.connection.reused() && !core.retried && (untouched || core.plan.idempotent) {
             core.retried = true;
             drop(self);
             return core.connect(true);
@@ -124,6 +128,9 @@ impl<N: Net> Receiving<N> {
             response_framing(&method, &head).map_err(|error| HttpClientError::protocol(error, Phase::FirstByte))?;
         if head.is_interim() {
             core.shared.add_interim(head);
+            if self.buffer.is_empty() && self.unsent.is_some() {
+                return Ok(self.send_on(core));
+            }
             core.shared.enter(HttpRequestState::ReceivingIntro, core.context.net.now());
             // The phase's clock runs on: endless interim responses do not buy time.
             return Ok(Move::To(Machine::ReceivingIntro(self)));
@@ -159,7 +166,7 @@ impl<N: Net> Receiving<N> {
 
     fn stream(self, core: &Core<N>, framing: Framing, early: Vec<u8>) -> BodyStream<N> {
         let keep_alive = match framing.keep_alive {
-            Ok(()) if self.unsent => Err(CloseReason::RequestUnsent),
+            Ok(()) if self.unsent.is_some() => Err(CloseReason::RequestUnsent),
             Ok(()) if core.plan.asks_close() => Err(CloseReason::RequestClose),
             other => other,
         };
@@ -176,7 +183,7 @@ fn total(framing: &Framing) -> Option<u64> {
     }
 }
 
-enum Filled {
+pub(super) enum Filled {
     Bytes,
     Nothing,
     End(HttpClientError),
@@ -230,12 +237,15 @@ impl<N: Net> ReceivingBody<N> {
             return Err(error);
         }
         let was_parked = std::mem::replace(&mut self.parked, false);
-        let mut moved = false;
+        // What the host read past this task was progress, too.
+        let mut moved = core.shared.take_direct_progress();
         for _ in 0..READS_PER_STEP_MAX {
             if stream.decoder.is_done() {
                 break;
             }
-            let room = match core.shared.intake(stream.connection.readable_hint()) {
+            // What came with the head is the task's to decode; only what lies behind it can be read past it.
+            let direct = stream.early.is_empty() && stream.connection.readable_hint();
+            let room = match core.shared.intake(direct) {
                 Intake::Room(room) => room,
                 Intake::Full | Intake::Direct => {
                     self.parked = true;
@@ -355,9 +365,9 @@ impl<N: Net> BodyStream<N> {
         sink: &mut dyn FnMut(&[u8]) -> Result<(), HttpClientError>,
     ) -> Result<Piece, HttpClientError> {
         if !self.early.is_empty() {
-            let early = std::mem::take(&mut self.early);
-            let (used, taken) = decode(&mut self.decoder, &early, sink)?;
-            self.early = early[used..].to_vec();
+            let part = self.early.len().min(room);
+            let (used, taken) = decode(&mut self.decoder, &self.early[..part], sink)?;
+            self.early.drain(..used);
             return Ok(Piece::Taken(taken));
         }
         let (connection, decoder, excess) = (&mut self.connection, &mut self.decoder, &mut self.early);

@@ -1,12 +1,12 @@
 //! The request goes out: its head and a small body in one write, a large body from where it lies.
 
+use super::receiving::Filled;
 use super::Outcome;
 use crate::client::connection::ConnectionError;
 use crate::client::error::Phase;
 use crate::client::request::Milestone;
-use crate::client::task::{Core, HttpRequestState, Machine, Move, Receiving, SendingRequest};
+use crate::client::task::{Core, HttpRequestState, Machine, Move, Receiving, SendingRequest, Upload};
 use crate::net::{Io, Net};
-use crate::proto::HeadReader;
 
 /// A body up to this size travels with the head, in one system call.
 const JOINED_BODY_BYTES_MAX: usize = 16 * 1024;
@@ -18,13 +18,10 @@ impl<N: Net> SendingRequest<N> {
         match self.write(core) {
             Ok(Progress::All) => {
                 core.reach(Milestone::Sent);
-                self.receive(core, false)
+                Ok(self.receive(core))
             }
             Ok(Progress::Some) => Ok(Move::Yield(Machine::SendingRequest(self))),
-            // An answer that comes before the request is out: an error, most likely. Read it; the rest is not sent.
-            Ok(Progress::None) if self.connection.readable_hint() && self.head_sent == self.head.len() => {
-                self.receive(core, true)
-            }
+            Ok(Progress::None) if self.connection.readable_hint() => self.look_for_answer(core),
             Ok(Progress::None) => Ok(Move::Wait(Machine::SendingRequest(self))),
             Err(error) => self.broken(core, error),
         }
@@ -32,68 +29,105 @@ impl<N: Net> SendingRequest<N> {
 
     fn write(&mut self, core: &mut Core<N>) -> Result<Progress, ConnectionError> {
         let body = core.plan.body.clone();
+        let upload = &mut self.upload;
         let body: &[u8] = body.as_ref().map_or(&[], |body| (**body).as_ref());
-        if self.head_sent == 0 && self.body_sent == 0 && !body.is_empty() && body.len() <= JOINED_BODY_BYTES_MAX {
-            self.head.extend_from_slice(body);
-            self.body_sent = body.len();
+        if upload.head_sent == 0 && upload.body_sent == 0 && !body.is_empty() && body.len() <= JOINED_BODY_BYTES_MAX {
+            upload.head.extend_from_slice(body);
+            upload.body_sent = body.len();
         }
         let mut moved = 0;
         while moved < STEP_BYTES_MAX {
-            let (part, of_head) = match (&self.head[self.head_sent..], &body[self.body_sent..]) {
+            let (part, of_head) = match (&upload.head[upload.head_sent..], &body[upload.body_sent..]) {
                 ([], []) => {
                     core.shared.note_sent(body.len() as u64);
                     return Ok(match self.connection.flush()? {
                         true => Progress::All,
-                        false => self.waits(core, moved),
+                        false => waits(core, moved),
                     });
                 }
                 ([], rest) => (&rest[..rest.len().min(STEP_BYTES_MAX)], false),
                 (head, _) => (head, true),
             };
             let count = match self.connection.write(part)? {
-                Io::WouldBlock => return Ok(self.waits(core, moved)),
+                Io::WouldBlock => return Ok(waits(core, moved)),
                 Io::Done(count) => count,
             };
             moved += count;
             if of_head {
-                self.head_sent += count;
+                upload.head_sent += count;
             } else {
-                self.body_sent += count;
-                core.shared.note_sent(self.body_sent as u64);
+                upload.body_sent += count;
+                core.shared.note_sent(upload.body_sent as u64);
             }
         }
-        self.waits(core, moved);
+        waits(core, moved);
         Ok(Progress::Some)
     }
 
-    /// Progress restarts the phase's clock.
-    fn waits(&self, core: &mut Core<N>, moved: usize) -> Progress {
-        if moved > 0 {
-            let now = core.context.net.now();
-            core.deadline = core.plan.timeouts.send.map(|limit| now.after(limit));
+    /// Something came before the request is out. An answer is read, and the rest waits; over TLS it may be a message
+    /// of TLS itself, and the rest goes on.
+    fn look_for_answer(self, core: &mut Core<N>) -> Outcome<N> {
+        let mut state = self.into_receiving(true);
+        match state.fill(core)? {
+            Filled::Nothing => Ok(Move::Wait(Machine::SendingRequest(state.into_sending()))),
+            Filled::Bytes => {
+                core.enter(HttpRequestState::ReceivingIntro, core.plan.timeouts.first_byte);
+                Ok(Move::To(Machine::ReceivingIntro(state)))
+            }
+            Filled::End(error) => {
+                core.enter(HttpRequestState::ReceivingIntro, core.plan.timeouts.first_byte);
+                state.ended(core, error)
+            }
         }
-        Progress::None
     }
 
-    fn receive(self, core: &mut Core<N>, unsent: bool) -> Outcome<N> {
+    fn receive(self, core: &mut Core<N>) -> Move<N> {
         core.enter(HttpRequestState::ReceivingIntro, core.plan.timeouts.first_byte);
-        let state = Receiving { connection: self.connection, buffer: Vec::new(), reader: HeadReader::new(), unsent };
-        Ok(Move::To(Machine::ReceivingIntro(state)))
+        Move::To(Machine::ReceivingIntro(self.into_receiving(false)))
+    }
+
+    fn into_receiving(self, unsent: bool) -> Receiving<N> {
+        let unsent = unsent.then_some(self.upload);
+        Receiving { connection: self.connection, buffer: Vec::new(), reader: self.reader, unsent }
     }
 
     /// The peer is gone. Nothing reached it, or it is safe to send again: another connection. Else it may have left
     /// an answer.
     fn broken(self, core: &mut Core<N>, error: ConnectionError) -> Outcome<N> {
-        let untouched = self.head_sent == 0;
+        let untouched = self.upload.head_sent == 0;
         if self.connection.reused() && !core.retried && (untouched || core.plan.idempotent) {
             core.retried = true;
             return core.connect(true);
         }
-        if self.head_sent == self.head.len() && matches!(error, ConnectionError::Net(_)) {
-            return self.receive(core, true);
+        if self.upload.head_sent == self.upload.head.len() && matches!(error, ConnectionError::Net(_)) {
+            core.enter(HttpRequestState::ReceivingIntro, core.plan.timeouts.first_byte);
+            return Ok(Move::To(Machine::ReceivingIntro(self.into_receiving(true))));
         }
         Err(error.into_error(&core.plan.target.origin().host, Phase::Send))
     }
+}
+
+impl<N: Net> Receiving<N> {
+    /// The rest of the request goes out after an interim response.
+    pub(super) fn send_on(self, core: &mut Core<N>) -> Move<N> {
+        core.enter(HttpRequestState::SendingRequest, core.plan.timeouts.send);
+        Move::To(Machine::SendingRequest(self.into_sending()))
+    }
+
+    fn into_sending(self) -> SendingRequest<N> {
+        // All of it went: then there is nothing to be sent, and the state finds that out.
+        let upload = self.unsent.unwrap_or(Upload { head: Vec::new(), head_sent: 0, body_sent: 0 });
+        SendingRequest { connection: self.connection, upload, reader: self.reader }
+    }
+}
+
+/// Progress restarts the phase's clock.
+fn waits<N: Net>(core: &mut Core<N>, moved: usize) -> Progress {
+    if moved > 0 {
+        let now = core.context.net.now();
+        core.deadline = core.plan.timeouts.send.map(|limit| now.after(limit));
+    }
+    Progress::None
 }
 
 enum Progress {

@@ -1,0 +1,7 @@
+//! The request task over a scripted network and a virtual clock. Every run holds each task to the simulator's rule:
+//! no more polls than things that happened.
+
+mod connections;
+mod harness;
+mod redirects;
+mod traces;
