@@ -106,6 +106,8 @@ impl World {
 
     /// Runs until the request is over; the host reads and acts after each turn.
     pub(super) fn finish(&mut self, shared: &Arc<RequestShared>) -> Outcome {
+        // Both clocks at the same time, see below.
+        self.sim.advance(Duration::ZERO);
         let (start, mut body, mut into) = (self.sim.now(), Vec::new(), vec![0; self.reads]);
         let (host, acts, reads) = (&self.host, &mut self.acts, self.reads);
         let (clock, turn) = (self.sim.clock(), self.sim.executor().handle().clock());

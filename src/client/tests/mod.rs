@@ -4,4 +4,5 @@
 mod connections;
 mod harness;
 mod redirects;
+mod sending;
 mod traces;
