@@ -156,6 +156,15 @@ impl<N: Net> Connection<N> {
         }
     }
 
+    /// Nothing is there to read, by asking: an event may be about what was read already.
+    pub fn is_silent(&mut self) -> bool {
+        let answer = match &mut self.transport {
+            Transport::Plain(socket) => socket.read(&mut [0]).ok(),
+            Transport::Tls(socket, session) => session.pull(socket).ok(),
+        };
+        answer == Some(Io::WouldBlock)
+    }
+
     /// Whose it is.
     pub fn origin(&self) -> &Origin {
         &self.origin

@@ -75,7 +75,7 @@ impl<N: Net> Pool<N> {
                 let Some(entry) = inner.by_origin.get_mut(origin).and_then(Vec::pop) else { break None };
                 let Some(mut idle) = inner.remove(entry) else { continue };
                 let old = self.idle_timeout.is_some_and(|timeout| now.since(idle.since) >= timeout);
-                if old || idle.connection.readable_hint() {
+                if old || idle.connection.readable_hint() && !idle.connection.is_silent() {
                     dead.push(idle);
                     continue;
                 }
@@ -88,12 +88,12 @@ impl<N: Net> Pool<N> {
     }
 
     /// Keeps a connection for the next request. Returns a task to be spawned if nobody looks after the pool yet.
-    pub fn put(&self, net: &N, connection: Connection<N>, now: Instant) -> Option<PoolTask<N>> {
+    pub fn put(&self, net: &N, mut connection: Connection<N>, now: Instant) -> Option<PoolTask<N>> {
         if self.idle_max == 0 || !connection.is_clean() {
             return None;
         }
         let key = connection.key();
-        if net.watch(key, &self.watch) {
+        if net.watch(key, &self.watch) && !connection.is_silent() {
             // Bytes or an end are there already: nothing says whose answer they would be.
             return None;
         }
@@ -183,7 +183,8 @@ impl<N: Net> TaskIterator for PoolTask<N> {
         let deadline = {
             let mut inner = lock(&self.pool.inner);
             for key in self.keys.drain(..) {
-                if let Some(entry) = inner.by_key.get(&key).copied() {
+                let Some(entry) = inner.by_key.get(&key).copied() else { continue };
+                if inner.idle.get_mut(entry).is_none_or(|idle| !idle.connection.is_silent()) {
                     closed.extend(inner.unlink(entry));
                 }
             }

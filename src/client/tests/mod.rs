@@ -5,4 +5,5 @@ mod connections;
 mod harness;
 mod redirects;
 mod sending;
+mod tls;
 mod traces;

@@ -139,7 +139,9 @@ fn back_pressure() {
                 let mut world = World::new(seed);
                 let answer = match framed {
                     true => format!("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n{body}"),
-                    false => format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4e20\r\n{body}\r\n0\r\n\r\n"),
+                    false => {
+                        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4e20\r\n{body}\r\n0\r\n\r\n")
+                    }
                 };
                 world.script(vec![bytes(&answer[..80]), Op::AdvanceMs(1), bytes(&answer[80..])]);
                 let idle_timeout = Some(Duration::from_millis(100));
