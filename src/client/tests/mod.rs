@@ -3,6 +3,7 @@
 
 mod connections;
 mod harness;
+mod questions;
 mod redirects;
 mod sending;
 mod tls;
