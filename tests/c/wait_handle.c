@@ -1,8 +1,8 @@
 /* Goal: a host that sleeps on the wait handle in its own loop is woken for what happens, and not otherwise. Method: a server
  * that thinks for 300 ms; the rounds of a poll(2) loop are counted, with and without worker threads. */
-#include <poll.h>
-
 #include "support.h"
+
+#include <poll.h>
 
 #define ROUNDS_MAX 50
 
