@@ -14,6 +14,7 @@ mod error;
 pub mod executor;
 #[cfg(not(target_arch = "wasm32"))]
 mod facade;
+mod heads;
 mod host_side;
 mod mapping;
 mod phases;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::body_buffer::{BodyBuffer, NoMemory};
 use super::error::HttpClientError;
+pub use super::heads::{HeadKind, HeadRecord};
 use super::host_side::{event_flags, Event, HostSide};
 use super::status::Status;
 use super::task::HttpRequestState;
@@ -29,28 +30,6 @@ pub mod until_flags {
 /// State changes kept per request: ten states for each of a dozen hops; a longer trace keeps its beginning and its
 /// latest entry.
 const TRACE_ENTRIES_MAX: usize = 128;
-
-/// One response head, as handed to the host.
-#[derive(Debug)]
-pub struct HeadRecord {
-    /// The status.
-    pub status: u16,
-    /// HTTP/1.x.
-    pub version_minor: u8,
-    /// Names and values.
-    pub block: HeadBlock,
-    /// Where in the block's bytes the reason phrase is.
-    pub reason: Span,
-    /// Where it came from.
-    pub url: Arc<str>,
-}
-
-impl HeadRecord {
-    /// From a parsed head.
-    pub fn new(head: ResponseHead, url: Arc<str>) -> Self {
-        Self { status: head.status, version_minor: head.version_minor, reason: head.reason, block: head.block, url }
-    }
-}
 
 /// One change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -649,32 +628,6 @@ impl RequestShared {
     /// The present URL.
     pub fn url(&self) -> Arc<str> {
         lock(&self.inner).url.clone()
-    }
-}
-
-/// Which head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadKind {
-    /// Of the final response.
-    Final,
-    /// Of its trailers.
-    Trailers,
-    /// Of an interim response, from 0.
-    Interim(usize),
-    /// Of a redirect that was followed, from 0.
-    Hop(usize),
-}
-
-impl HeadKind {
-    /// From the number in the C API.
-    pub fn from_code(code: i32) -> Option<Self> {
-        match code {
-            0 => Some(Self::Final),
-            1 => Some(Self::Trailers),
-            0x1_0000..=0x1_ffff => Some(Self::Interim((code - 0x1_0000) as usize)),
-            0x2_0000..=0x2_ffff => Some(Self::Hop((code - 0x2_0000) as usize)),
-            _ => None,
-        }
     }
 }
 

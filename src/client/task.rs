@@ -15,6 +15,8 @@
 //!  every state ----> Error(HttpClientError)
 //! ```
 //!
+//! An interim response that comes before the request is out leads back to SendingRequest.
+//!
 //! Each state is a struct that holds only what is legal in it; a transition consumes it. [`HttpRequestTask::next`]
 //! has one match on the state, and `Machine::wait` has one that says what each state waits for. Everything waits for
 //! cancel and for the total deadline too.

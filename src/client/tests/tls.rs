@@ -299,10 +299,8 @@ fn session_tickets_do_not_end_an_upload() {
     for seed in SEEDS {
         let mut world = authority.world(seed, 0);
         let Wire::Server(mut inner) = serve(&server, 100_000, b"the end", vec![ok("x")]) else { unreachable!() };
-        let mut received = 0;
         world.net.plan(Wire::Server(Box::new(move |bytes: &[u8]| {
             let mut ops = inner(bytes);
-            received += bytes.len();
             if bytes.is_empty() {
                 ops.push(Op::AcceptWrite(1_500));
             }
