@@ -104,8 +104,11 @@ impl<N: Net> Connecting<N> {
                 Ok(true) => core.connected(socket),
                 Ok(false) => Ok(Move::Wait(Machine::Connecting(Connecting::Direct(socket)))),
                 Err(error) => {
-                    let address = format!("{}:{}", core.plan.target.origin().host, core.plan.target.origin().port);
-                    Err(HttpClientError::connect(error, address))
+                    let origin = core.plan.target.origin();
+                    Err(match core.plan.target.address() {
+                        Some(address) => HttpClientError::connect(error, SocketAddr::new(address, origin.port)),
+                        None => HttpClientError::connect(error, format!("{}:{}", origin.host, origin.port)),
+                    })
                 }
             },
             Connecting::Dialing(receiver) => match receiver.try_recv() {

@@ -113,6 +113,27 @@ fn look_ups() {
     }
 }
 
+/// Goal: the pull form of the same: the question comes once, the answer gives the job, a second answer is refused.
+#[test]
+fn a_look_up_taken_by_id() {
+    for seed in SEEDS {
+        let (mut world, _) = world(seed, RESOLVE, Decision::Later);
+        world.script(vec![ok("x")]);
+        world.acts = Box::new(|host| {
+            host.desk.pump(None, |_| {});
+            while let Some(info) = host.desk.next() {
+                assert_eq!((info.kind, &*info.text, info.port), (SpawnKind::Resolve, "a.test", 80));
+                let job = host.desk.decide(info.spawn_id, Decision::Take).expect("it is open").expect("a job");
+                assert_eq!(host.desk.decide(info.spawn_id, Decision::Run).err(), Some(Status::NoSpawn));
+                assert_eq!((job.run(), job.run()), (Status::Ok, Status::JobAlreadyRun));
+            }
+        });
+        let outcome = world.get(NAMED);
+        assert_eq!((&outcome.states[..], outcome.took.as_millis(), world.net.looked_up().len()), (PLAIN, 0, 0));
+        world.settle();
+    }
+}
+
 /// Goal: a failed look-up in a job is the request's failure, as in the pool.
 #[test]
 fn a_taken_look_up_that_finds_nothing() {

@@ -1,8 +1,10 @@
 //! Redirects over the wire: what is sent where, how far they go, what becomes of connections.
 
+use std::time::Duration;
+
 use super::harness::{bytes, get, moved, ok, post, server, World, HEADED, SEEDS, URL};
 use crate::client::questions::SpawnKind;
-use crate::client::request::HeadKind;
+use crate::client::request::{HeadKind, Stop};
 use crate::client::{Decision, Phase, RequestConfig, Status};
 use crate::net::scripted::{Op, Plan as Wire};
 
@@ -171,5 +173,35 @@ fn an_unanswered_redirect_runs() {
         assert_eq!((outcome.status, outcome.took.as_millis()), (Status::Ok, 1_000));
         assert_eq!(world.host.desk.unpulled(), 0);
         world.settle();
+    }
+}
+
+/// Goal: a redirect that the host thinks about, or whose body is read away, ends as any other phase does, and its child
+/// with it.
+#[test]
+fn stops_while_redirecting() {
+    let slow = vec![bytes("HTTP/1.1 302 M\r\nLocation: /b\r\nContent-Length: 4\r\n\r\nbo"), Op::AdvanceMs(500)];
+    for seed in SEEDS {
+        for ask in [0, SpawnKind::Redirect as u32] {
+            for (stop, status) in [(Stop::Cancelled, Status::Cancelled), (Stop::Shutdown, Status::Shutdown)] {
+                let mut world = World::asking(seed, ask);
+                world.net.plan(server(vec![slow.clone()]));
+                let shared = world.start(get(URL));
+                let outcome = world.stop_after(&shared, Duration::from_millis(50), stop);
+                assert_eq!((outcome.status, outcome.phase), (status, Phase::Redirect));
+                assert_eq!(outcome.states, format!("{HEADED} redirect error"));
+                world.settle();
+                assert!(world.net.is_closed(0));
+                assert_eq!(world.sim.executor().task_count(), 0);
+            }
+            let mut world = World::asking(seed, ask);
+            world.net.plan(server(vec![slow.clone()]));
+            let total_timeout = Some(Duration::from_millis(50));
+            let outcome = world.run(RequestConfig { total_timeout, ..get(URL) });
+            assert_eq!((outcome.status, outcome.phase), (Status::TimeoutTotal, Phase::Redirect));
+            assert_eq!((outcome.took.as_millis(), &outcome.text[..9]), (50, "10.0.0.1:"));
+            world.settle();
+            assert_eq!(world.sim.executor().task_count(), 0);
+        }
     }
 }

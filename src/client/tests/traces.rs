@@ -94,6 +94,20 @@ fn failures_before_the_connection() {
     }
 }
 
+/// Goal: a failed connect names its address, in the form that a URL has it.
+#[test]
+fn a_refused_address_is_named() {
+    for (url, text) in [(URL, "10.0.0.1:80: connection refused"), ("http://[::1]:81/", "[::1]:81: connection refused")]
+    {
+        let mut world = World::new(0);
+        world.net.plan(Wire::Refuse(1));
+        assert_eq!(world.get(url).text, text);
+        world.net.plan(Wire::Refuse(1));
+        world.net.name("a.test", Lookup::Addresses(vec!["[::1]:0".parse().unwrap()]));
+        assert_eq!(world.get("http://a.test:81/").text, "[::1]:81: connection refused");
+    }
+}
+
 /// Goal: what a server can do wrong in its head. Method: each answer whole, then cut at every byte: status, trace and
 /// text stay the same.
 #[test]
