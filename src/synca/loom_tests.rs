@@ -1,5 +1,6 @@
 //! Every interleaving of the wake protocol, by loom: `RUSTFLAGS="--cfg loom" cargo test --lib loom`.
 
+use loom::sync::Condvar;
 use loom::thread;
 
 use super::oneshot::{self, Received};
@@ -7,26 +8,35 @@ use super::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use super::sync::{lock, Arc, Mutex};
 use super::{Entry, TaskWaker, WakeQueue};
 
-/// A driver's sleep, as the poller gives it: a sticky flag instead of an eventfd.
+/// A driver and its poller: a sticky flag under a lock stands for the eventfd.
 struct Driver {
     queue: Arc<WakeQueue>,
-    interrupted: Arc<AtomicBool>,
+    poller: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Driver {
     fn new() -> Self {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let flag = interrupted.clone();
-        let queue = WakeQueue::new(Box::new(move || flag.store(true, Ordering::SeqCst)));
-        Self { queue, interrupted }
+        let poller = Arc::new((Mutex::new(false), Condvar::new()));
+        let notified = poller.clone();
+        let queue = WakeQueue::new(Box::new(move || {
+            *lock(&notified.0) = true;
+            notified.1.notify_one();
+        }));
+        Self { queue, poller }
     }
 
-    /// What `Executor::wait` does. The sleep is a loop that only an interrupt ends: loom reports a lost one as a livelock.
+    /// What `Executor::wait` does. Only an interrupt ends the wait, so a lost one is a deadlock, which loom reports.
     fn sleep(&self) {
-        if self.queue.prepare_sleep() {
-            while !self.interrupted.swap(false, Ordering::SeqCst) {
-                thread::yield_now();
+        self.sleep_unless(|| false);
+    }
+
+    fn sleep_unless(&self, work: impl Fn() -> bool) {
+        if self.queue.prepare_sleep() && !work() {
+            let mut notified = lock(&self.poller.0);
+            while !*notified {
+                notified = self.poller.1.wait(notified).unwrap();
             }
+            *notified = false;
         }
         self.queue.end_sleep();
     }
@@ -113,8 +123,8 @@ fn loom_two_wakers_coalesce_without_loss() {
     });
 }
 
-/// Goal: work that comes by the inbox ends a sleep too. Method: the inbox is a list with its flag; the sleeper looks at the flag after it
-/// said that it sleeps, as `Executor::wait` does.
+/// Goal: work that comes by the inbox ends a sleep too. Method: the inbox is a list with its flag; a turn looks at the flag, the sleeper
+/// at the list under its lock after it said that it sleeps, as `Executor::wait` does.
 #[test]
 fn loom_staged_work_ends_a_sleep() {
     loom::model(|| {
@@ -137,12 +147,7 @@ fn loom_staged_work_ends_a_sleep() {
                 assert_eq!(lock(&inbox.0).pop(), Some(7));
                 break;
             }
-            if driver.queue.prepare_sleep() && !inbox.1.load(Ordering::SeqCst) {
-                while !driver.interrupted.swap(false, Ordering::SeqCst) {
-                    thread::yield_now();
-                }
-            }
-            driver.queue.end_sleep();
+            driver.sleep_unless(|| !lock(&inbox.0).is_empty());
         }
         other.join().unwrap();
     });
@@ -169,8 +174,8 @@ fn loom_oneshot_wakes_the_receiver() {
             }
         };
         assert_eq!(received, Received::Value(5));
-        assert_eq!(receiver.try_recv(), Received::Closed);
         other.join().unwrap();
+        assert_eq!(receiver.try_recv(), Received::Closed);
     });
 }
 

@@ -7,7 +7,8 @@ use super::Entry;
 /// Where wakes of one executor gather until its next turn takes them.
 pub struct WakeQueue {
     woken: Mutex<Vec<Entry>>,
-    /// The driving thread sleeps in the poller, or is about to: whoever adds work must interrupt it.
+    /// The driving thread sleeps in the poller, or is about to: whoever adds work must interrupt it. Changed by swaps alone, one chain
+    /// of changes that loom can follow; work is added, and looked for by the sleeper, under a lock, which orders the two against it.
     sleeping: AtomicBool,
     interrupt: Box<dyn Fn() + Send + Sync>,
 }
@@ -30,17 +31,17 @@ impl WakeQueue {
 
     /// The driver says that it goes to sleep. False: a wake came first, so it must not.
     pub fn prepare_sleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
+        self.sleeping.swap(true, Ordering::SeqCst);
         let quiet = lock(&self.woken).is_empty();
         if !quiet {
-            self.sleeping.store(false, Ordering::SeqCst);
+            self.sleeping.swap(false, Ordering::SeqCst);
         }
         quiet
     }
 
     /// The driver is awake again.
     pub fn end_sleep(&self) {
-        self.sleeping.store(false, Ordering::SeqCst);
+        self.sleeping.swap(false, Ordering::SeqCst);
     }
 
     /// Interrupts the driver if it sleeps; for work that comes another way than a wake.
@@ -58,8 +59,10 @@ impl WakeQueue {
 
 /// Wakes one task. Cheap to clone; harmless after the task has ended.
 ///
-/// Wakes coalesce: until the task runs again, all but the first are one load of a flag. The executor clears the flag just before it
-/// runs the task, so a wake during the run is kept.
+/// Wakes coalesce: until the task runs again, all but the first are one swap of a flag. The executor clears the flag at one place, just
+/// before it runs the task: a wake before that is answered by this run, a wake after it sets the flag again and queues the task again.
+/// So a set flag means that the task is queued, or its key is in the wake queue, or on its way there; a key taken from the queue whose
+/// flag is clear is stale.
 #[derive(Clone)]
 pub struct TaskWaker {
     shared: Arc<WakerShared>,
