@@ -1,7 +1,8 @@
 //! `valtron_http`: HTTP for programs that own their main loop.
 //!
 //! The product is a C-ABI shared library (`include/valtron_http.h`); this crate is its source. The Rust modules are
-//! public for the project's own tests, fuzz targets and benchmarks and carry no promise of stability: the promise is the C header.
+//! public for the project's own tests, fuzz targets and benchmarks and carry no promise of stability: the promise is
+//! the C header.
 //!
 //! Layers, lowest first; each imports only what stands above it in this list:
 //!
@@ -14,11 +15,18 @@
 //! - `ffi`: the only `extern "C"`.
 #![warn(missing_docs)]
 
+#[cfg(not(loom))]
 pub mod client;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(any(loom, target_arch = "wasm32")))]
 pub mod ffi;
+#[cfg(not(loom))]
 pub mod net;
+#[cfg(not(loom))]
+mod process;
+#[cfg(not(loom))]
 pub mod proto;
 pub mod synca;
+#[cfg(not(loom))]
 pub mod tls;
+#[cfg(not(loom))]
 pub mod valtron;

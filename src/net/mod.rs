@@ -1,8 +1,28 @@
-//! Sockets and name look-ups behind one seam: [`Net`]. The request task is generic over it, so that the same task runs over the
-//! operating system ([`os`]), over a script with a virtual clock ([`scripted`]), and over a host's transport ([`host`]).
+//! Sockets and name look-ups behind one seam: [`Net`]. The request task is generic over it, so that the same task
+//! runs over the operating system ([`os`]), over a script with a virtual clock ([`scripted`]), and over a host's
+//! transport ([`host`]).
+
+#[cfg(not(target_arch = "wasm32"))]
+mod descriptor;
+mod errno;
+pub mod host;
+#[cfg(not(target_arch = "wasm32"))]
+mod ledger;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod os;
+#[cfg(not(target_arch = "wasm32"))]
+mod resolver;
+pub mod scripted;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use ledger::DescriptorLedger;
+#[cfg(not(target_arch = "wasm32"))]
+pub use os::{OsNet, OsSocket};
+#[cfg(not(target_arch = "wasm32"))]
+pub use resolver::{ResolverPool, ResolverStats, SystemResolver, RESOLVER_IDLE, RESOLVER_QUEUE_MAX, RESOLVER_THREADS};
 
 use crate::synca::oneshot;
 use crate::valtron::poller::WatchList;
@@ -55,9 +75,9 @@ pub struct NetError {
 pub enum LookupError {
     /// The name does not exist or has no address.
     NotFound(String),
-    /// The pool's queue is full, or there is no pool and nobody took the look-up.
+    /// There is no pool, and nobody took the look-up.
     NoResolver,
-    /// Too many look-ups wait.
+    /// Too many look-ups wait already; the pool's queue is full.
     Busy,
     /// Anything else, in the resolver's words.
     Failed(String),
@@ -77,7 +97,8 @@ pub trait Socket: Send + 'static {
     /// Its key at the executor's poller.
     fn key(&self) -> SocketKey;
 
-    /// After a connect was started: `Ok(true)` connected, `Ok(false)` not yet (wait for [`Write`](crate::valtron::Interest::Write)).
+    /// After a connect was started: `Ok(true)` connected, `Ok(false)` not yet (wait for
+    /// [`Write`](crate::valtron::Interest::Write)).
     fn connected(&mut self) -> Result<bool, NetError>;
 
     /// Reads what is there.
@@ -94,7 +115,7 @@ pub trait Socket: Send + 'static {
 }
 
 /// What a task needs of the network; one per executor, cheap to clone.
-pub trait Net: Clone + Send + 'static {
+pub trait Net: Clone + Send + Sync + 'static {
     /// Its sockets.
     type Socket: Socket;
 

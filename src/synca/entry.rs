@@ -1,4 +1,5 @@
-//! Generational keys: an [`Entry`] names one occupant of one slot; after that occupant leaves, the key is stale for ever.
+//! Generational keys: an [`Entry`] names one occupant of one slot; after that occupant leaves, the key is stale for
+//! ever.
 
 /// A key into an [`EntryList`]. The generation makes a stale key answer `None` instead of another occupant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -121,7 +122,8 @@ impl<T> EntryList<T> {
 mod tests {
     use super::*;
 
-    /// Goal: a key outlives its occupant without ever naming another one. Method: insert, remove, insert again, use the old key.
+    /// Goal: a key outlives its occupant without ever naming another one. Method: insert, remove, insert again, use
+    /// the old key.
     #[test]
     fn a_stale_key_names_nothing() {
         let mut list = EntryList::new();

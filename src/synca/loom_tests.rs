@@ -49,8 +49,9 @@ impl Driver {
     }
 }
 
-/// Goal: a wake is never lost, wherever it falls: before a step, within it, while the task parks, while the driver goes to sleep.
-/// Method: a task that ends when it sees a value that another thread publishes before it wakes; one driver as the executor does it.
+/// Goal: a wake is never lost, wherever it falls: before a step, within it, while the task parks, while the driver
+/// goes to sleep. Method: a task that ends when it sees a value that another thread publishes before it wakes; one
+/// driver as the executor does it.
 #[test]
 fn loom_a_wake_is_never_lost() {
     loom::model(|| {
@@ -84,7 +85,8 @@ fn loom_a_wake_is_never_lost() {
     });
 }
 
-/// Goal: two wakes of two threads both have a step after them. Method: each adds one before it wakes; the task ends at two.
+/// Goal: two wakes of two threads both have a step after them. Method: each adds one before it wakes; the task ends
+/// at two.
 #[test]
 fn loom_two_wakers_coalesce_without_loss() {
     let mut model = loom::model::Builder::new();
@@ -123,8 +125,8 @@ fn loom_two_wakers_coalesce_without_loss() {
     });
 }
 
-/// Goal: work that comes by the inbox ends a sleep too. Method: the inbox is a list with its flag; a turn looks at the flag, the sleeper
-/// at the list under its lock after it said that it sleeps, as `Executor::wait` does.
+/// Goal: work that comes by the inbox ends a sleep too. Method: the inbox is a list with its flag; a turn looks at
+/// the flag, the sleeper at the list under its lock after it said that it sleeps, as `Executor::wait` does.
 #[test]
 fn loom_staged_work_ends_a_sleep() {
     loom::model(|| {
@@ -179,8 +181,8 @@ fn loom_oneshot_wakes_the_receiver() {
     });
 }
 
-/// Goal: a sender learns that nobody waits any more, whether the receiver goes before or after it set its waker. Method: drop the
-/// receiver on another thread.
+/// Goal: a sender learns that nobody waits any more, whether the receiver goes before or after it set its waker.
+/// Method: drop the receiver on another thread.
 #[test]
 fn loom_oneshot_wakes_the_sender() {
     loom::model(|| {

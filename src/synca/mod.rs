@@ -1,4 +1,5 @@
-//! What threads share: generational keys, wakers, one-shot channels. Atomics and locks come from [`sync`], which is std or loom.
+//! What threads share: generational keys, wakers, one-shot channels. Atomics and locks come from [`sync`], which is
+//! std or loom.
 
 mod entry;
 #[cfg(all(test, loom))]

@@ -14,7 +14,8 @@ struct Shared<T> {
 /// Gives the value. Dropped without sending, it wakes the receiver, which then sees [`Received::Closed`].
 pub struct Sender<T>(Arc<Mutex<Shared<T>>>);
 
-/// Takes the value. Dropped, it wakes the sender's task, which learns from [`Sender::is_closed`] that nobody waits any more.
+/// Takes the value. Dropped, it wakes the sender's task, which learns from [`Sender::is_closed`] that nobody waits
+/// any more.
 pub struct Receiver<T>(Arc<Mutex<Shared<T>>>);
 
 /// What a look at the channel found.

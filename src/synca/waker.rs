@@ -7,8 +7,9 @@ use super::Entry;
 /// Where wakes of one executor gather until its next turn takes them.
 pub struct WakeQueue {
     woken: Mutex<Vec<Entry>>,
-    /// The driving thread sleeps in the poller, or is about to: whoever adds work must interrupt it. Changed by swaps alone, one chain
-    /// of changes that loom can follow; work is added, and looked for by the sleeper, under a lock, which orders the two against it.
+    /// The driving thread sleeps in the poller, or is about to: whoever adds work must interrupt it. Changed by swaps
+    /// alone, one chain of changes that loom can follow; work is added, and looked for by the sleeper, under a
+    /// lock, which orders the two against it.
     sleeping: AtomicBool,
     interrupt: Box<dyn Fn() + Send + Sync>,
 }
@@ -59,10 +60,10 @@ impl WakeQueue {
 
 /// Wakes one task. Cheap to clone; harmless after the task has ended.
 ///
-/// Wakes coalesce: until the task runs again, all but the first are one swap of a flag. The executor clears the flag at one place, just
-/// before it runs the task: a wake before that is answered by this run, a wake after it sets the flag again and queues the task again.
-/// So a set flag means that the task is queued, or its key is in the wake queue, or on its way there; a key taken from the queue whose
-/// flag is clear is stale.
+/// Wakes coalesce: until the task runs again, all but the first are one swap of a flag. The executor clears the flag
+/// at one place, just before it runs the task: a wake before that is answered by this run, a wake after it sets the
+/// flag again and queues the task again. So a set flag means that the task is queued, or its key is in the wake
+/// queue, or on its way there; a key taken from the queue whose flag is clear is stale.
 #[derive(Clone)]
 pub struct TaskWaker {
     shared: Arc<WakerShared>,

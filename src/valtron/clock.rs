@@ -9,7 +9,8 @@ pub use system::SystemClock;
 mod system {
     use super::super::time::{Clock, Instant};
 
-    /// The machine's monotonic clock, counted from this object's creation. Executors that exchange points in time share one.
+    /// The machine's monotonic clock, counted from this object's creation. Executors that exchange points in time
+    /// share one.
     #[derive(Clone, Copy, Debug)]
     pub struct SystemClock {
         origin: std::time::Instant,

@@ -13,7 +13,8 @@ pub trait ExecutionEngine {
     /// Adds a task at the back of the queue.
     fn schedule(&self, task: BoxedExecutionIterator) -> GenericResult<Entry>;
 
-    /// Adds a task before all scheduled ones, as a child of `parent`: it runs on the parent's executor and appears in traces below it.
+    /// Adds a task before all scheduled ones, as a child of `parent`: it runs on the parent's executor and appears in
+    /// traces below it.
     fn lift(&self, task: BoxedExecutionIterator, parent: Option<Entry>) -> GenericResult<Entry>;
 
     /// Gives every worker a task of its own, made by `make` there; on a single executor, one.

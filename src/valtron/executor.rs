@@ -1,4 +1,5 @@
-//! [`Executor`]: one poller, its timers, a table of tasks and the queues of those that are ready. `single`, `multi` and `sim` drive it.
+//! [`Executor`]: one poller, its timers, a table of tasks and the queues of those that are ready. `single`, `multi`
+//! and `sim` drive it.
 //!
 //! ```text
 //!   spawn, lift --> inbox --.
@@ -7,8 +8,8 @@
 //!   timers -------> due ----'                          '--> over, or panicked: gone
 //! ```
 //!
-//! A call of [`Executor::run_once`] is a sequence of *turns*. A turn takes in what came from all four sides, then gives each task that is
-//! ready one step. All of a turn shares one `now`.
+//! A call of [`Executor::run_once`] is a sequence of *turns*. A turn takes in what came from all four sides, then
+//! gives each task that is ready one step. All of a turn shares one `now`.
 
 use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -116,21 +117,24 @@ impl Executor {
         self.strict = strict;
     }
 
-    /// Looks at the poller, then runs ready tasks until none is ready or `budget` is spent; zero makes one turn. Never blocks.
+    /// Looks at the poller, then runs ready tasks until none is ready or `budget` is spent; zero makes one turn.
+    /// Never blocks.
     ///
-    /// What the steps themselves made ready is looked for once they run dry, so that an answer already in a socket comes within this call.
+    /// What the steps themselves made ready is looked for once they run dry, so that an answer already in a socket
+    /// comes within this call.
     pub fn run_once(&mut self, budget: Duration) -> Turn {
         self.drive(budget, true)
     }
 
-    /// As [`run_once`](Self::run_once) without a look at the poller: for a driver that has just come from [`wait`](Self::wait) and wants
-    /// one system call for both.
+    /// As [`run_once`](Self::run_once) without a look at the poller: for a driver that has just come from
+    /// [`wait`](Self::wait) and wants one system call for both.
     pub fn run_ready(&mut self, budget: Duration) -> Turn {
         self.drive(budget, false)
     }
 
-    /// Blocks until an event, the next deadline, a wake, new work or a notify; no longer than `timeout`. Returns at once while tasks are
-    /// ready. Runs no task: call [`run_ready`](Self::run_ready) after it. A signal ends it with [`io::ErrorKind::Interrupted`].
+    /// Blocks until an event, the next deadline, a wake, new work or a notify; no longer than `timeout`. Returns at
+    /// once while tasks are ready. Runs no task: call [`run_ready`](Self::run_ready) after it. A signal ends it
+    /// with [`io::ErrorKind::Interrupted`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         if !self.queues.is_empty() {
             // Only a look, so that the sockets of parked tasks do not starve behind one that is always ready.

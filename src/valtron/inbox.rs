@@ -1,4 +1,5 @@
-//! How work reaches an executor from outside a step: [`ExecutorHandle`] for any thread, `Engine` for the actions of tasks.
+//! How work reaches an executor from outside a step: [`ExecutorHandle`] for any thread, `Engine` for the actions of
+//! tasks.
 
 use super::do_next::BoxedExecutionIterator;
 use super::engine::{ExecutionEngine, GenericResult};
@@ -27,7 +28,8 @@ pub(super) struct Staged {
 
 #[derive(Default)]
 struct Inbox {
-    /// All live keys of the executor. They are given out here so that whoever adds a task learns its real key at once.
+    /// All live keys of the executor. They are given out here so that whoever adds a task learns its real key at
+    /// once.
     keys: EntryList<()>,
     staged: Vec<Staged>,
     closed: bool,
@@ -89,7 +91,8 @@ impl Shared {
         self.filled.load(Ordering::SeqCst)
     }
 
-    /// As `is_filled`, for who is about to sleep: the lock orders this look against a `stage` that may just have missed the sleeper.
+    /// As `is_filled`, for who is about to sleep: the lock orders this look against a `stage` that may just have missed
+    /// the sleeper.
     pub(super) fn has_staged(&self) -> bool {
         !lock(&self.inbox).staged.is_empty()
     }
@@ -117,8 +120,12 @@ impl Shared {
         if peers.is_empty() {
             return self.stage(Work::Make(make), None, false).is_ok();
         }
-        let missed = peers.iter().filter(|peer| peer.stage(Work::Make(make.clone()), None, false).is_err()).count();
-        missed == 0
+        // Each peer is told, whether or not another is gone.
+        let mut all = true;
+        for peer in peers {
+            all &= peer.stage(Work::Make(make.clone()), None, false).is_ok();
+        }
+        all
     }
 }
 
@@ -169,8 +176,9 @@ impl ExecutorHandle {
         self.shared.task_count()
     }
 
-    /// Whether the host sleeps on the poller's handle in a loop of its own. While it does, whatever comes between two turns makes the
-    /// handle readable, at the price of one system call for the first thing that comes; a host that only polls does not pay it.
+    /// Whether the host sleeps on the poller's handle in a loop of its own. While it does, whatever comes between two
+    /// turns makes the handle readable, at the price of one system call for the first thing that comes; a host
+    /// that only polls does not pay it.
     pub fn set_host_waits(&self, on: bool) {
         self.shared.host_waits.store(on, Ordering::SeqCst);
         if on {
@@ -190,7 +198,8 @@ impl ExecutorHandle {
     }
 }
 
-/// The executor as an action sees it. It stages; the executor takes that in right after the step, so nothing here borrows it.
+/// The executor as an action sees it. It stages; the executor takes that in right after the step, so nothing here
+/// borrows it.
 pub(super) struct Engine {
     pub(super) shared: Arc<Shared>,
 }

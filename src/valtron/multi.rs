@@ -1,6 +1,7 @@
 //! Tasks on worker threads: each worker drives an executor of its own, and a task never leaves it.
 //!
-//! Stopping is a signal, never a wait: [`Workers::stop`] returns at once, [`Workers::join`] waits as long as it is told.
+//! Stopping is a signal, never a wait: [`Workers::stop`] returns at once, [`Workers::join`] waits as long as it is
+//! told.
 
 use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -38,7 +39,8 @@ struct Shared {
 }
 
 impl Workers {
-    /// Starts `count` threads, each with the executor that `make_executor` makes for its number. If one cannot start, none runs.
+    /// Starts `count` threads, each with the executor that `make_executor` makes for its number. If one cannot start,
+    /// none runs.
     pub fn start(count: usize, make_executor: impl Fn(usize) -> io::Result<Executor>) -> io::Result<Self> {
         // All executors first: an error here leaves no thread behind.
         let executors = (0..count).map(make_executor).collect::<io::Result<Vec<_>>>()?;
@@ -65,7 +67,8 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Waits up to `timeout` (`None`: without limit) until all workers have ended, after [`stop`](Self::stop). False: some still run.
+    /// Waits up to `timeout` (`None`: without limit) until all workers have ended, after [`stop`](Self::stop). False:
+    /// some still run.
     pub fn join(&mut self, timeout: Option<Duration>) -> bool {
         let running = lock(&self.shared.running);
         let running = match timeout {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::synca::Entry;
 
-/// Two queues. A lifted task runs before all scheduled ones, once: after its first step it queues like any other, so a child that
-/// always has more to do cannot starve the rest.
+/// Two queues. A lifted task runs before all scheduled ones, once: after its first step it queues like any other, so
+/// a child that always has more to do cannot starve the rest.
 #[derive(Debug, Default)]
 pub(super) struct RunQueues {
     lifted: VecDeque<Entry>,

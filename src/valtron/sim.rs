@@ -1,5 +1,5 @@
-//! A deterministic executor: virtual time, scripted readiness, and a seed that decides which ready task runs next. The same seed gives
-//! the same run; a thousand seeds show what depends on the order.
+//! A deterministic executor: virtual time, scripted readiness, and a seed that decides which ready task runs next.
+//! The same seed gives the same run; a thousand seeds show what depends on the order.
 //!
 //! ```
 //! use std::time::Duration;
@@ -59,7 +59,8 @@ impl Clock for VirtualClock {
     }
 }
 
-/// A poller whose events are scripted along virtual time. Its `wait` never sleeps: it moves the clock to whatever comes first.
+/// A poller whose events are scripted along virtual time. Its `wait` never sleeps: it moves the clock to whatever
+/// comes first.
 pub struct SimPoller {
     sockets: HostPoller,
     clock: VirtualClock,
@@ -162,8 +163,8 @@ impl Poller for SimPoller {
 
 /// An executor over a [`SimPoller`] and a [`VirtualClock`].
 ///
-/// Every task is held to the rule that each wait must have been ended by something; a task that breaks it panics the run, as does an
-/// empty wait.
+/// Every task is held to the rule that each wait must have been ended by something; a task that breaks it panics the
+/// run, as does an empty wait.
 pub struct Sim {
     executor: Executor,
     poller: Arc<SimPoller>,
@@ -203,8 +204,8 @@ impl Sim {
         self.clock.read()
     }
 
-    /// Lets time pass and runs what becomes ready on the way, each thing at its own time. Tasks that wait for what never comes are no
-    /// deadlock here.
+    /// Lets time pass and runs what becomes ready on the way, each thing at its own time. Tasks that wait for what
+    /// never comes are no deadlock here.
     pub fn advance(&mut self, by: Duration) {
         let to = self.now().after(by);
         loop {

@@ -78,7 +78,8 @@ pub fn run_once(executor: &mut Executor, budget: Duration) -> Turn {
     executor.run_once(budget)
 }
 
-/// Blocks until all tasks are over; false: `limit` was over first. A signal ends it with [`io::ErrorKind::Interrupted`]; call it again.
+/// Blocks until all tasks are over; false: `limit` was over first. A signal ends it with
+/// [`io::ErrorKind::Interrupted`]; call it again.
 pub fn run_until_complete(executor: &mut Executor, limit: Option<Duration>) -> io::Result<bool> {
     run_until(executor, limit, |executor| executor.task_count() == 0)
 }

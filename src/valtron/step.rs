@@ -17,10 +17,12 @@ use super::wait::Wait;
 use crate::synca::sync::Arc;
 use crate::synca::Entry;
 
-/// A task that asks again without waiting for anything is run again after this long: it makes headway, the machine does not glow.
+/// A task that asks again without waiting for anything is run again after this long: it makes headway, the machine
+/// does not glow.
 const SPIN_PENALTY: Duration = Duration::from_millis(1);
 
-/// So many waits in a row that were over before they began are luck (an edge between the look and the wait); more are a spin.
+/// So many waits in a row that were over before they began are luck (an edge between the look and the wait); more are
+/// a spin.
 const INSTANT_WAITS_MAX: u32 = 8;
 
 impl Executor {
@@ -122,7 +124,8 @@ impl Executor {
         if notified || io_ready || due {
             slot.streak += u32::from(!notified);
             if slot.streak == 1 {
-                // Only the first of a row: a task that keeps asking for what it does not take must fall foul of the rule.
+                // Only the first of a row: a task that keeps asking for what it does not take must fall foul of the
+                // rule.
                 slot.stats.events += u64::from(io_ready);
                 slot.stats.deadlines += u64::from(due && !io_ready);
             }
@@ -192,7 +195,8 @@ fn set_deadline(slot: &mut TaskSlot, timers: &mut Timers, deadline: Option<Insta
     slot.deadline = deadline;
 }
 
-/// Drops what may panic while it is dropped. A panic's own payload that panics again is leaked: there is nobody left to tell.
+/// Drops what may panic while it is dropped. A panic's own payload that panics again is leaked: there is nobody left
+/// to tell.
 pub(super) fn drop_guarded<T>(value: T) {
     let dropped: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(|| drop(value)));
     if let Err(payload) = dropped {

@@ -21,8 +21,8 @@ pub struct EntryStats {
 }
 
 impl EntryStats {
-    /// The rule against spinning: each wait must have been ended by something, two aside (the first step, and one wait that was
-    /// over before it began).
+    /// The rule against spinning: each wait must have been ended by something, two aside (the first step, and one
+    /// wait that was over before it began).
     pub fn is_frugal(&self) -> bool {
         self.pending_polls <= 2 + self.events + self.deadlines + self.wakes
     }
@@ -40,7 +40,8 @@ pub(super) struct TaskSlot {
     pub(super) queued: bool,
     /// What it is parked on; `None` while queued or running.
     pub(super) wait: Option<Wait>,
-    /// The socket whose waiter it may still be. Left as it is when something else wakes the task: most tasks wait for the same socket again.
+    /// The socket whose waiter it may still be. Left as it is when something else wakes the task: most tasks wait for
+    /// the same socket again.
     pub(super) armed: Option<SocketKey>,
     /// Its deadline in the timers, left there for the same reason.
     pub(super) deadline: Option<Instant>,

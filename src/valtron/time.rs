@@ -1,5 +1,5 @@
-//! Time as a number: nanoseconds since the origin of a [`Clock`]. Our own type, since `std::time::Instant` cannot be made on wasm32
-//! nor by a simulator.
+//! Time as a number: nanoseconds since the origin of a [`Clock`]. Our own type, since `std::time::Instant` cannot be
+//! made on wasm32 nor by a simulator.
 
 use std::time::Duration;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::time::Instant;
 use crate::synca::Entry;
 
-/// An ordered set, so that a deadline leaves by its key and nothing stale is left to be skipped later. An emptied set keeps its root,
-/// so the usual single deadline moves without allocating.
+/// An ordered set, so that a deadline leaves by its key and nothing stale is left to be skipped later. An emptied set
+/// keeps its root, so the usual single deadline moves without allocating.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     set: BTreeSet<(Instant, Entry)>,
@@ -42,7 +42,8 @@ impl Timers {
 mod tests {
     use super::*;
 
-    /// Goal: due tasks come in order of their deadlines, later ones stay. Method: three deadlines, one removed by key.
+    /// Goal: due tasks come in order of their deadlines, later ones stay. Method: three deadlines, one removed by
+    /// key.
     #[test]
     fn due_in_order() {
         let mut timers = Timers::default();

@@ -25,7 +25,8 @@ pub struct Wait {
     pub io: Option<(SocketKey, Interest)>,
     /// A point in time.
     pub deadline: Option<Instant>,
-    /// A [`TaskWaker`](crate::synca::TaskWaker) is called: a look-up's answer, room in a sink, a finished child or job, cancel.
+    /// A [`TaskWaker`](crate::synca::TaskWaker) is called: a look-up's answer, room in a sink, a finished child or
+    /// job, cancel.
     pub external: bool,
 }
 

@@ -1,1 +1,56 @@
-fn main() {}
+//! The project's automation: `cargo xtask COMMAND`. Only cargo is needed to run it.
+
+mod build;
+mod c_tests;
+mod checks;
+mod demo;
+mod header;
+mod interop;
+mod site;
+mod symbols;
+mod syscalls;
+mod test;
+mod tidy;
+mod tools;
+mod util;
+mod wasm;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  demo [URL]            build the library, then run the C and the Python example against an embedded site, or URL
+  test                  everything that must be green; exit code 1 when a step fails
+      --list            the steps
+      --only A[,B]      these steps only
+  header [--check]      write include/valtron_http.h from src/ffi; with --check fail when it differs
+  symbols [FILE]        what the library exports: valtron_ names only
+  tidy                  the project's own rules
+  site                  run the embedded test site until stdin closes
+  help                  this text
+
+With CI=true in the environment a step of `test` that cannot run is a failure.";
+
+fn main() {
+    // Cargo puts its own target folder there, before any program's run path: the tests of an instrumented or a
+    // multi-threaded build would load the plain library. No thread runs yet.
+    std::env::remove_var("LD_LIBRARY_PATH");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let rest: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
+    let result = match args.first().map(String::as_str) {
+        Some("demo") => demo::run(&rest),
+        Some("test") => test::run(&rest),
+        Some("header") => header::run(&rest),
+        Some("symbols") => symbols::run(&rest),
+        Some("tidy") => tidy::run(),
+        Some("site") => site::run(),
+        None | Some("help" | "--help" | "-h") => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Some(other) => Err(format!("unknown command {other}\n\n{HELP}")),
+    };
+    if let Err(message) = result {
+        eprintln!("{message}");
+        std::process::exit(1);
+    }
+}

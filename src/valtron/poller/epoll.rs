@@ -1,8 +1,8 @@
 //! Linux: bare epoll and an eventfd.
 //!
-//! Each socket is added once, edge-triggered and for everything, and never modified: its bits live in [`Readiness`], so waiting for it
-//! is a look at those and costs no system call. An edge is reported again only after the socket was found empty (or full): the owner
-//! clears a bit exactly when the OS said so.
+//! Each socket is added once, edge-triggered and for everything, and never modified: its bits live in [`Readiness`],
+//! so waiting for it is a look at those and costs no system call. An edge is reported again only after the socket was
+//! found empty (or full): the owner clears a bit exactly when the OS said so.
 //!
 //! Register a socket after `connect` was called on it: one that never connected reports a hang-up.
 
@@ -117,12 +117,17 @@ impl Poller for EpollPoller {
 
     fn notify(&self) {
         let one = 1u64.to_ne_bytes();
-        // SAFETY: `one` is valid for eight bytes, which the call only reads. It could fail only by overflow, after 2^64 calls.
+        // SAFETY: `one` is valid for eight bytes, which the call only reads. It could fail only by overflow, after 2^64
+        // calls.
         unsafe { libc::write(self.event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
     fn handle(&self) -> Option<i64> {
         Some(i64::from(self.epoll.as_raw_fd()))
+    }
+
+    fn descriptors(&self) -> Vec<i32> {
+        self.os_descriptors().to_vec()
     }
 
     fn set_forked(&self) {

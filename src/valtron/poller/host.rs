@@ -1,4 +1,5 @@
-//! Readiness set by calls: for wasm32, for hosts with transports of their own, and the base of the simulator's poller.
+//! Readiness set by calls: for wasm32, for hosts with transports of their own, and the base of the simulator's
+//! poller.
 
 use std::io;
 use std::time::Duration;

@@ -36,14 +36,15 @@ pub fn system() -> io::Result<Arc<dyn Poller>> {
 /// What is registered.
 #[derive(Clone, Copy, Debug)]
 pub enum Source {
-    /// A file descriptor (Unix) or socket (Windows), as a number. The caller owns it and deregisters before it closes.
+    /// A file descriptor (Unix) or socket (Windows), as a number. The caller owns it and deregisters before it
+    /// closes.
     Os(i64),
     /// A socket of a simulator or of a host's transport; readiness is set by calls.
     Virtual,
 }
 
-/// Ready bits of one socket, shared by the poller (which sets them) and the socket's owner (which clears a direction when the OS says
-/// "would block" or gives less than asked). The counter keeps a clear from losing a newer edge.
+/// Ready bits of one socket, shared by the poller (which sets them) and the socket's owner (which clears a direction
+/// when the OS says "would block" or gives less than asked). The counter keeps a clear from losing a newer edge.
 #[derive(Debug, Default)]
 pub struct Readiness(AtomicU32);
 
@@ -99,7 +100,8 @@ impl WatchList {
         into.append(&mut lock(&self.ready));
     }
 
-    /// The poller reports a ready key. One that waits here already is not repeated: a peer that keeps sending must not make the list grow.
+    /// The poller reports a ready key. One that waits here already is not repeated: a peer that keeps sending must
+    /// not make the list grow.
     pub fn push(&self, key: SocketKey) {
         {
             let mut ready = lock(&self.ready);
@@ -121,26 +123,35 @@ pub trait Poller: Send + Sync {
     /// Forgets a socket; must come before its close. A stale key is harmless.
     fn deregister(&self, key: SocketKey);
 
-    /// Task `waiter` waits for the socket. True: it is ready already, run the task. Replaces any earlier waiter or watch.
+    /// Task `waiter` waits for the socket. True: it is ready already, run the task. Replaces any earlier waiter or
+    /// watch.
     fn arm(&self, key: SocketKey, interest: Interest, waiter: Entry) -> bool;
 
     /// Nobody waits for the socket now.
     fn disarm(&self, key: SocketKey);
 
-    /// Any readability, close or error of the socket goes to `list`. Replaces a waiter. True: something is there already (and is not pushed).
+    /// Any readability, close or error of the socket goes to `list`. Replaces a waiter. True: something is there
+    /// already (and is not pushed).
     fn watch(&self, key: SocketKey, list: &Arc<WatchList>) -> bool;
 
-    /// Gathers events; appends the tasks to run to `woken`; returns how many events there were. `Some(ZERO)` only looks, `None` has no
-    /// limit. A signal ends it with `ErrorKind::Interrupted`. Only the thread that drives the executor calls this.
+    /// Gathers events; appends the tasks to run to `woken`; returns how many events there were. `Some(ZERO)` only
+    /// looks, `None` has no limit. A signal ends it with `ErrorKind::Interrupted`. Only the thread that drives
+    /// the executor calls this.
     fn wait(&self, timeout: Option<Duration>, woken: &mut Vec<Entry>) -> io::Result<usize>;
 
     /// Ends a `wait`, now or the next one. Any thread.
     fn notify(&self);
 
-    /// What a host may put into its own loop: readable while `wait` would find something. `None` where there is no such thing.
+    /// What a host may put into its own loop: readable while `wait` would find something. `None` where there is no
+    /// such thing.
     fn handle(&self) -> Option<i64>;
 
-    /// This is now the child of a fork, and the OS objects are shared with the parent: from here on the poller makes no system call
-    /// that the parent could feel, `deregister` above all.
+    /// The descriptors of the OS behind it, for whoever must close them in a forked child.
+    fn descriptors(&self) -> Vec<i32> {
+        Vec::new()
+    }
+
+    /// This is now the child of a fork, and the OS objects are shared with the parent: from here on the poller makes
+    /// no system call that the parent could feel, `deregister` above all.
     fn set_forked(&self) {}
 }

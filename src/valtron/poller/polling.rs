@@ -1,5 +1,5 @@
-//! Neither Linux nor wasm: the crate `polling` (kqueue, IOCP, event ports). One-shot: a wait for what is not ready yet costs one call
-//! that names the interest.
+//! Neither Linux nor wasm: the crate `polling` (kqueue, IOCP, event ports). One-shot: a wait for what is not ready
+//! yet costs one call that names the interest.
 
 use std::io;
 use std::time::Duration;

@@ -3,7 +3,8 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// A crash handler must run on the thread that faults (blocked, the kernel kills instead), and a profiler's tick must see the work.
+/// A crash handler must run on the thread that faults (blocked, the kernel kills instead), and a profiler's tick must
+/// see the work.
 const LEFT_OPEN: [i32; 8] = [
     libc::SIGSEGV,
     libc::SIGBUS,
@@ -15,8 +16,8 @@ const LEFT_OPEN: [i32; 8] = [
     libc::SIGPROF,
 ];
 
-/// Blocks signals on this thread while it lives. A thread started meanwhile inherits that for good, with no moment between in which a
-/// signal of the host could land there.
+/// Blocks signals on this thread while it lives. A thread started meanwhile inherits that for good, with no moment
+/// between in which a signal of the host could land there.
 pub(crate) struct SignalsBlocked {
     before: libc::sigset_t,
     // The mask belongs to the thread, so must this.
@@ -27,8 +28,8 @@ impl SignalsBlocked {
     pub(crate) fn new() -> Self {
         let mut set = MaybeUninit::uninit();
         let mut before = MaybeUninit::uninit();
-        // SAFETY: `sigfillset` fills `set` before it is used; all numbers are signals; `pthread_sigmask` reads `set` and fills `before`,
-        // and fails only for an unknown first argument.
+        // SAFETY: `sigfillset` fills `set` before it is used; all numbers are signals; `pthread_sigmask` reads `set`
+        // and fills `before`, and fails only for an unknown first argument.
         let before = unsafe {
             libc::sigfillset(set.as_mut_ptr());
             for signal in LEFT_OPEN {

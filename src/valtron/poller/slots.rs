@@ -84,8 +84,9 @@ impl Slots {
     }
 }
 
-/// The bits that end a wait before it begins. A close is one for readers only: a peer that closed its sending side still takes what we
-/// send, and a full send buffer must wait for room, not spin. When both sides are gone the poller sets `WRITE` too.
+/// The bits that end a wait before it begins. A close is one for readers only: a peer that closed its sending side
+/// still takes what we send, and a full send buffer must wait for room, not spin. When both sides are gone the poller
+/// sets `WRITE` too.
 fn satisfying(interest: Interest) -> u32 {
     match interest {
         Interest::Read => Readiness::READ | Readiness::CLOSED,

@@ -1,4 +1,5 @@
-//! The executor's own tests: over the simulator where time or order matter, over epoll and loopback sockets where the OS does.
+//! The executor's own tests: over the simulator where time or order matter, over epoll and loopback sockets where the
+//! OS does.
 
 mod order;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -59,7 +60,8 @@ fn executors_are_send() {
     shared::<super::ExecutorHandle>();
 }
 
-/// Goal: what an idle or a waiting executor is asked costs nothing but the asking. Method: count turns, polls, events.
+/// Goal: what an idle or a waiting executor is asked costs nothing but the asking. Method: count turns, polls,
+/// events.
 #[test]
 fn an_idle_turn_runs_nothing() {
     let (mut executor, _poller) = host_executor();

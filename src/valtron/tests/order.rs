@@ -1,11 +1,11 @@
 //! Who runs next, and for how long.
 
 use super::*;
+use crate::synca::sync::atomic::{AtomicU64, Ordering};
 use crate::synca::Entry;
 use crate::valtron::engine::{BoxedExecutionEngine, GenericResult};
 use crate::valtron::sim::Sim;
 use crate::valtron::{single, ExecutionAction, ExecutionIterator, State, TaskIterator};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Goal: a task that made progress goes behind the others. Method: three that always do; read the order.
 #[test]
@@ -93,8 +93,8 @@ impl TaskIterator for Parent {
     }
 }
 
-/// Goal: lifted children run before all scheduled tasks, in the order of lifting, once; the engine answers real keys, and the parent can
-/// be read. Method: one parent lifts two and schedules one while another task waits its turn.
+/// Goal: lifted children run before all scheduled tasks, in the order of lifting, once; the engine answers real keys,
+/// and the parent can be read. Method: one parent lifts two and schedules one while another task waits its turn.
 #[test]
 fn children_are_lifted_in_order() {
     let (mut executor, _poller) = host_executor();

@@ -52,7 +52,8 @@ fn reader(mut socket: impl Read + Send + 'static, key: SocketKey, readiness: Arc
     })
 }
 
-/// Goal: bytes and the end of a stream reach a reader, in any sizes, without a wait lost to an edge. Method: a writer on another thread.
+/// Goal: bytes and the end of a stream reach a reader, in any sizes, without a wait lost to an edge. Method: a writer
+/// on another thread.
 #[test]
 fn a_stream_is_read_to_its_end() {
     let (mut executor, poller) = os_executor();
@@ -66,7 +67,8 @@ fn a_stream_is_read_to_its_end() {
     assert_eq!(executor.stats().panics, 0);
 }
 
-/// Goal: a request and its answer in steady state cost one wait. Method: count events of ping-pong over TCP; nothing is modified.
+/// Goal: a request and its answer in steady state cost one wait. Method: count events of ping-pong over TCP; nothing
+/// is modified.
 #[test]
 fn ping_pong_over_tcp() {
     let (mut executor, poller) = os_executor();
@@ -112,7 +114,8 @@ fn ping_pong_over_tcp() {
     echo.join().unwrap();
 }
 
-/// Goal: a writer that filled the socket is woken by room, and a reader's data does not wake it. Method: fill, drain, look.
+/// Goal: a writer that filled the socket is woken by room, and a reader's data does not wake it. Method: fill, drain,
+/// look.
 #[test]
 fn room_wakes_a_writer() {
     let (mut executor, poller) = os_executor();
@@ -140,8 +143,8 @@ fn room_wakes_a_writer() {
     assert_eq!(drain.join().unwrap(), 4 << 20);
 }
 
-/// Goal: notify is sticky and ends a wait without limit; a wake and a spawn do too, from another thread. Method: each before or during
-/// such a wait. If one were lost, the test would hang.
+/// Goal: notify is sticky and ends a wait without limit; a wake and a spawn do too, from another thread. Method: each
+/// before or during such a wait. If one were lost, the test would hang.
 #[test]
 fn what_ends_a_wait() {
     let (mut executor, _poller) = os_executor();
@@ -193,7 +196,8 @@ fn readable(poller: &EpollPoller) -> bool {
     outer.wait(Some(Duration::ZERO), &mut Vec::new()).unwrap() > 0
 }
 
-/// Goal: while a host sleeps on the handle, it is readable exactly when a call has work. Method: wake and spawn between two turns.
+/// Goal: while a host sleeps on the handle, it is readable exactly when a call has work. Method: wake and spawn
+/// between two turns.
 #[test]
 fn a_host_that_waits_on_the_handle_is_told() {
     let (mut executor, poller) = os_executor();
@@ -212,7 +216,8 @@ fn a_host_that_waits_on_the_handle_is_told() {
     assert!(readable(&poller), "work was left");
 }
 
-/// Goal: a key outlives its socket without harm, and the number's next owner is not taken for the old one. Method: close, open, use the old.
+/// Goal: a key outlives its socket without harm, and the number's next owner is not taken for the old one. Method:
+/// close, open, use the old.
 #[test]
 fn a_reused_number_is_another_socket() {
     let (mut executor, poller) = os_executor();
@@ -247,8 +252,8 @@ fn a_dead_idle_socket_is_reported() {
     assert_ne!(readiness.load().0 & Readiness::CLOSED, 0);
 }
 
-/// Goal: in the child of a fork nothing is taken out of the set shared with the parent. Method: after the mark, a deregistered socket's
-/// events still come (and find nobody).
+/// Goal: in the child of a fork nothing is taken out of the set shared with the parent. Method: after the mark, a
+/// deregistered socket's events still come (and find nobody).
 #[test]
 fn a_forked_poller_leaves_the_set_alone() {
     let poller = EpollPoller::new().unwrap();

@@ -19,7 +19,8 @@ fn wake(waker: &KeptWaker) {
     lock(waker).as_ref().expect("the task has started").wake();
 }
 
-/// Goal: a wake during the step that ends in a park is answered by another step in the same call. Method: the task wakes itself once.
+/// Goal: a wake during the step that ends in a park is answered by another step in the same call. Method: the task
+/// wakes itself once.
 #[test]
 fn a_wake_within_the_step_is_kept() {
     let (mut executor, _poller) = host_executor();
@@ -59,7 +60,8 @@ fn wakes_coalesce() {
     assert_eq!(executor.stats().wakes, 1);
 }
 
-/// Goal: a wake for a task that has ended does not reach the one that took its slot. Method: end one, put another, wake the first.
+/// Goal: a wake for a task that has ended does not reach the one that took its slot. Method: end one, put another,
+/// wake the first.
 #[test]
 fn a_stale_wake_runs_nobody() {
     let (mut executor, _poller) = host_executor();
@@ -73,8 +75,8 @@ fn a_stale_wake_runs_nobody() {
     assert_eq!(executor.run_once(LONG).polls, 0);
 }
 
-/// Goal: a socket's event after its waiter went on to something else runs nobody, and a task that ended leaves no waiter behind.
-/// Method: wake the task by its waker, let it park on nothing but that; then the event.
+/// Goal: a socket's event after its waiter went on to something else runs nobody, and a task that ended leaves no
+/// waiter behind. Method: wake the task by its waker, let it park on nothing but that; then the event.
 #[test]
 fn a_stale_waiter_is_disarmed() {
     let (mut executor, poller) = host_executor();
@@ -94,7 +96,8 @@ fn a_stale_waiter_is_disarmed() {
     assert_eq!(executor.task_count(), 0);
 }
 
-/// Goal: bits that are set end a wait at once; a clear with an old ticket loses no newer edge. Method: short reads, by hand.
+/// Goal: bits that are set end a wait at once; a clear with an old ticket loses no newer edge. Method: short reads,
+/// by hand.
 #[test]
 fn an_edge_between_look_and_clear_is_kept() {
     let (mut executor, poller) = host_executor();
@@ -124,7 +127,8 @@ fn an_edge_between_look_and_clear_is_kept() {
     assert_eq!(executor.run_once(LONG).polls, 2, "a closed socket never waits again");
 }
 
-/// Goal: deadlines are met in order and in virtual time; `Delayed` counts from receipt. Method: the simulator; read the times.
+/// Goal: deadlines are met in order and in virtual time; `Delayed` counts from receipt. Method: the simulator; read
+/// the times.
 #[test]
 fn timers_and_delays() {
     let mut sim = Sim::new(7);
@@ -194,7 +198,8 @@ fn an_empty_wait_is_slowed_down_in_release() {
     assert_eq!(sim.now(), Instant::from_nanos(2_000_000));
 }
 
-/// Goal: a task that waits for what it has and does not take is slowed down too. Method: a ready bit that nobody clears.
+/// Goal: a task that waits for what it has and does not take is slowed down too. Method: a ready bit that nobody
+/// clears.
 #[test]
 fn a_spin_on_a_ready_socket_is_slowed_down() {
     let (mut executor, poller) = host_executor();
@@ -227,7 +232,8 @@ fn the_simulator_names_a_deadlock() {
     sim.run_until_idle();
 }
 
-/// Goal: many sockets, one watcher; the list does not grow with what a peer sends. Method: events on one key twice, on another once.
+/// Goal: many sockets, one watcher; the list does not grow with what a peer sends. Method: events on one key twice,
+/// on another once.
 #[test]
 fn watches_gather_keys() {
     let (mut executor, poller) = host_executor();

@@ -1,0 +1,584 @@
+"""``Client``: connections, defaults, and the one path every request takes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import allocate_lock, get_ident
+from ctypes import byref, c_void_p, pointer, sizeof
+
+from . import _exchange, _native, _spawn
+from ._exchange import Exchange, describe
+from ._models import UNSET, Headers, Request, Timeout, header_bytes
+from ._response import Response
+from .exceptions import (
+    ClientClosed,
+    HTTPError,
+    InvalidArgument,
+    InvalidCA,
+    InvalidURL,
+    TooManyRedirects,
+    kind_of,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+    from typing import Any, Union
+
+    from ._models import HeaderTypes, Progress
+
+    URLTypes = Union[str, Any]
+    ParamTypes = Union[Mapping[str, Any], Iterable[tuple[str, Any]], str, bytes, None]
+    DataTypes = Union[Mapping[str, Any], Iterable[tuple[str, Any]], str, bytes, None]
+    ContentTypes = Union[bytes, bytearray, memoryview, str, Iterable[bytes], None]
+    AuthTypes = Union[tuple[Any, Any], Callable[[Request], Any], None]
+    TimeoutTypes = Union[float, tuple[Any, ...], Timeout, None]
+    VerifyTypes = Union[bool, str, bytes, os.PathLike[str]]
+
+_renew_lock = allocate_lock()
+
+
+def _after_fork() -> None:
+    # Locks held by threads that do not exist in the child would stay locked for ever.
+    global _renew_lock, _shared_lock
+    _native.generation += 1
+    _renew_lock = allocate_lock()
+    _shared_lock = allocate_lock()
+    _exchange.main_thread = get_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class NativeClient:
+    """Owns the library's client. Every call under way holds a reference, so that the memory outlives it."""
+
+    __slots__ = ("pointer", "generation", "errors", "_keep")
+
+    def __init__(self, config: Any, keep: Any, errors: _spawn.HookErrors) -> None:
+        self.pointer: int | None = None
+        self.generation = _native.generation
+        self.errors = errors
+        self._keep = keep  # The callback lives as long as the client that may call it.
+        out = c_void_p()
+        status = _native.client_create(byref(config), byref(out))
+        if status:
+            raise describe(kind_of(status), status, None, None, None)
+        self.pointer = out.value
+
+    def __del__(self, free: Any = _native.client_free) -> None:
+        client, self.pointer = self.pointer, None
+        if client:
+            free(client)
+
+
+def _abandon(native_box: list[NativeClient]) -> None:
+    if native_box and sys.flags.dev_mode:
+        import warnings
+
+        warnings.warn("a valtron_http.Client was not closed", ResourceWarning, stacklevel=2)
+    native_box.clear()
+
+
+class Client:
+    """Keeps connections between requests. Any number of threads may use one; a forked child goes on with connections of its own.
+
+    ``auth`` is a tuple (Basic) or a callable that gets and may change the ``Request``. ``verify`` is True, False, a PEM file or PEM
+    text, which then is all that is trusted; ``trust`` is "bundled" or "system". ``on_spawn`` is asked before redirects, handshake
+    steps and look-ups (see ``Spawn``).
+    """
+
+    def __init__(
+        self,
+        *,
+        auth: AuthTypes = None,
+        params: ParamTypes = None,
+        headers: HeaderTypes = None,
+        verify: VerifyTypes = True,
+        trust: str = "bundled",
+        ca_file: str | os.PathLike[str] | None = None,
+        timeout: TimeoutTypes = UNSET,
+        follow_redirects: bool = True,
+        max_redirects: int = 10,
+        allow_insecure_redirects: bool = False,
+        base_url: URLTypes = "",
+        on_spawn: _spawn.SpawnHook | None = None,
+        spawn_kinds: Iterable[str] | None = None,
+        job_timeout: float = 1.0,
+        default_encoding: str | Callable[[bytes], str | None] = "utf-8",
+    ) -> None:
+        self.auth = auth
+        self.params = params
+        self.base_url = str(base_url)
+        self.follow_redirects = follow_redirects
+        self.max_redirects = max_redirects
+        self.default_encoding = default_encoding
+        self._allow_insecure = allow_insecure_redirects
+        self._timeout = Timeout(timeout)
+        # The library adds Host, User-Agent and Accept where they are missing.
+        self._headers = Headers(headers)
+        self._encoded: tuple[Any, Any, int] | None = None
+        self._closed = False
+        if ca_file is not None:
+            verify = ca_file
+        self._verify_off, self._pem = _verification(verify)
+        if trust not in ("bundled", "system"):
+            raise InvalidArgument(f'trust is "bundled" or "system", not {trust!r}')
+        self._trust = _native.TRUST_SYSTEM if trust == "system" else _native.TRUST_BUNDLED
+        self._hook = on_spawn
+        self._ask = _mask(spawn_kinds) if on_spawn is not None else 0
+        self._job_timeout_ms = max(1, int(job_timeout * 1000))
+        native = self._create()
+        self._box = [native]
+        from weakref import finalize
+
+        self._finalizer = finalize(self, _abandon, self._box)
+
+    # Settings that requests start from.
+
+    @property
+    def headers(self) -> Headers:
+        self._encoded = None
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: HeaderTypes) -> None:
+        # The library adds Host, User-Agent and Accept where they are missing.
+        self._headers = Headers(headers)
+        self._encoded = None
+
+    @property
+    def timeout(self) -> Timeout:
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, timeout: TimeoutTypes) -> None:
+        self._timeout = Timeout(timeout)
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    # Requests.
+
+    def request(
+        self,
+        method: str,
+        url: URLTypes,
+        *,
+        params: ParamTypes = None,
+        data: DataTypes = None,
+        json: Any = None,
+        content: ContentTypes = None,
+        headers: HeaderTypes = None,
+        auth: AuthTypes = UNSET,
+        timeout: TimeoutTypes = UNSET,
+        follow_redirects: bool | None = None,
+        allow_redirects: bool | None = None,
+        stream: bool = False,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> Response:
+        """Sends a request and returns its response.
+
+        With ``stream=True`` the body is not read yet: use ``iter_bytes`` and close the response. ``on_progress`` is called on
+        this thread with each state as it passes and, during the body, a few dozen times a second.
+        """
+        request = self.build_request(method, url, params=params, data=data, json=json, content=content, headers=headers)
+        if follow_redirects is None:
+            follow_redirects = allow_redirects
+        return self.send(
+            request,
+            auth=auth,
+            timeout=timeout,
+            follow_redirects=follow_redirects,
+            stream=stream,
+            on_progress=on_progress,
+        )
+
+    def stream(self, method: str, url: URLTypes, **options: Any) -> Response:
+        """``request(..., stream=True)``, for a ``with`` statement."""
+        options["stream"] = True
+        return self.request(method, url, **options)
+
+    def get(self, url: URLTypes, **options: Any) -> Response:
+        return self.request("GET", url, **options)
+
+    def options(self, url: URLTypes, **options: Any) -> Response:
+        return self.request("OPTIONS", url, **options)
+
+    def head(self, url: URLTypes, **options: Any) -> Response:
+        return self.request("HEAD", url, **options)
+
+    def post(self, url: URLTypes, data: DataTypes = None, **options: Any) -> Response:
+        return self.request("POST", url, data=data, **options)
+
+    def put(self, url: URLTypes, data: DataTypes = None, **options: Any) -> Response:
+        return self.request("PUT", url, data=data, **options)
+
+    def patch(self, url: URLTypes, data: DataTypes = None, **options: Any) -> Response:
+        return self.request("PATCH", url, data=data, **options)
+
+    def delete(self, url: URLTypes, **options: Any) -> Response:
+        return self.request("DELETE", url, **options)
+
+    def build_request(
+        self,
+        method: str,
+        url: URLTypes,
+        *,
+        params: ParamTypes = None,
+        data: DataTypes = None,
+        json: Any = None,
+        content: ContentTypes = None,
+        headers: HeaderTypes = None,
+    ) -> Request:
+        """The request as ``send`` takes it. The client's headers are in it."""
+        if not isinstance(url, str):
+            url = str(url)
+        if self.base_url and "://" not in url:
+            url = self.base_url.rstrip("/") + "/" + url.lstrip("/") if url else self.base_url
+        if self.params:
+            url = _with_params(url, self.params)
+        if params:
+            url = _with_params(url, params)
+        body, kind = _body(data, json, content)
+        request = Request(method, url, content=body)
+        if headers is None and kind is None:
+            request._client_headers = self._headers
+            return request
+        merged = self._headers.copy()
+        given = Headers(headers)
+        if kind is not None and "content-type" not in given:
+            merged["content-type"] = kind
+        merged.update(given)
+        request._headers = merged
+        return request
+
+    def send(
+        self,
+        request: Request,
+        *,
+        auth: AuthTypes = UNSET,
+        timeout: TimeoutTypes = UNSET,
+        follow_redirects: bool | None = None,
+        stream: bool = False,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> Response:
+        native = self._native()
+        if auth is UNSET:
+            auth = self.auth
+        if auth is not None:
+            request = _authenticate(request, auth)
+        limits = self._timeout if timeout is UNSET else Timeout(timeout)
+        follow = self.follow_redirects if follow_redirects is None else follow_redirects
+        config, _kept = self._configure(request, limits, follow)
+        exchange = Exchange(native, request, on_progress)
+        try:
+            # A whole response is likely there when its first body bytes are; a stream wants to begin at once.
+            exchange.perform(config, _native.UNTIL_HEAD if stream else _native.UNTIL_BODY)
+            response = self._response(exchange, follow, stream)
+        except BaseException as error:
+            exchange.close()
+            if isinstance(error, HTTPError) and error.request is None:
+                error.request = request
+            raise
+        return response
+
+    # The end.
+
+    def close(self) -> None:
+        """Ends what is under way and closes the connections. A second call does nothing."""
+        self._closed = True
+        self._finalizer.detach()
+        box, self._box = self._box, []
+        for native in box:
+            if native.generation == _native.generation:
+                _native.client_shutdown(native.pointer, 0)
+
+    def __enter__(self) -> Client:
+        if self._closed:
+            raise ClientClosed("the client is closed")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def stats(self) -> dict[str, int]:
+        """The library's counters of this client: connections opened and reused, task polls, jobs, and so on."""
+        stats = _native.Stats(struct_size=sizeof(_native.Stats))
+        status = _native.client_stats(self._native().pointer, byref(stats))
+        if status:
+            raise describe(kind_of(status), status, None, None, None)
+        return {field[0]: getattr(stats, field[0]) for field in _native.Stats._fields_[1:]}
+
+    # Inside.
+
+    def _create(self) -> NativeClient:
+        errors = _spawn.HookErrors()
+        config = _native.ClientConfig(struct_size=sizeof(_native.ClientConfig))
+        # Requests run on the thread that makes them; no thread is started for nothing.
+        config.worker_threads = 0
+        config.trust = _native.TRUST_PEM_ONLY if self._pem is not None else self._trust
+        config.tls_verify_off = self._verify_off
+        if self._pem is not None:
+            config.ca_pem, config.ca_pem_len = self._pem, len(self._pem)
+        keep = None
+        if self._hook is not None:
+            keep = _spawn.callback(self._hook, errors)
+            config.spawn_ask = self._ask
+            config.spawn_callback = keep
+            config.job_timeout_ms = self._job_timeout_ms
+        return NativeClient(config, keep, errors)
+
+    def _native(self) -> NativeClient:
+        box = self._box
+        if not box:
+            raise ClientClosed("the client is closed")
+        native = box[0]
+        if native.generation == _native.generation:
+            return native
+        with _renew_lock:
+            # After a fork: the parent's connections are the parent's.
+            if box and box[0].generation != _native.generation:
+                box[0] = self._create()
+            return box[0]
+
+    def _configure(self, request: Request, limits: Timeout, follow: bool) -> tuple[Any, Any]:
+        """The native request, and what must live until it is created."""
+        config = _native.RequestConfig.from_buffer_copy(_REQUEST)
+        if request.method != "GET":
+            config.method = method = header_bytes(request.method, "name")
+            config.method_len = len(method)
+        try:
+            url = request.url.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InvalidURL(f"the URL has characters that UTF-8 cannot hold: {error}", request=request) from None
+        config.url = url
+        config.url_len = len(url)
+        if request._headers is None and request._client_headers is self._headers:
+            encoded = self._encoded
+            if encoded is None:
+                encoded = self._encoded = _encode(self._headers)
+        else:
+            encoded = _encode(request.headers)
+        if encoded[2]:
+            config.headers = encoded[0]
+            config.headers_count = encoded[2]
+        if request.content is not None:
+            config.body = request.content
+            config.body_len = len(request.content)
+        if not follow or self.max_redirects == 0:
+            config.redirects_max = -1
+        else:
+            config.redirects_max = self.max_redirects
+        if self._allow_insecure:
+            config.redirect_downgrade_allowed = 1
+        (
+            config.resolve_timeout_ms,
+            config.connect_timeout_ms,
+            config.tls_timeout_ms,
+            config.send_timeout_ms,
+            config.first_byte_timeout_ms,
+            config.idle_timeout_ms,
+            config.queue_timeout_ms,
+            config.total_timeout_ms,
+        ) = limits._ms
+        detail = _native.ErrorDetail(struct_size=_native.ERROR_DETAIL_SIZE)
+        config.error = pointer(detail)
+        return config, (encoded, detail)
+
+    def _response(self, exchange: Exchange, follow: bool, stream: bool) -> Response:
+        request, info = exchange.request, exchange.info
+        # A body that fails before anybody streams it still shows its head.
+        if not (stream and info.http_status):
+            exchange.raise_if_failed()
+        head = exchange.head(_native.HEAD_FINAL)
+        if head is None:
+            exchange.raise_if_failed()
+            raise describe(HTTPError, _native.E_NO_HEAD, None, request, None)
+        response = Response(head, request, exchange)
+        response.default_encoding = self.default_encoding
+        if info.hops:
+            response.history = _history(exchange, info.hops, request)
+        if follow and self.max_redirects == 0 and response.is_redirect:
+            raise TooManyRedirects(f"{response.url} redirects, and max_redirects is 0", request=request, response=response)
+        if stream:
+            return response
+        if not info.terminal and 0 <= info.body_total <= _WHOLE_BYTES:
+            exchange.wait(_native.UNTIL_DONE)
+            exchange.raise_if_failed()
+        if info.terminal:
+            content = exchange.read_buffered()
+            if content is not None:
+                response._content = content
+                response._take_info(exchange)
+                response._exchange = None
+                exchange.close()
+                return response
+        response.read()
+        return response
+
+
+Session = Client
+
+# A body of this size fits the library's buffer (256 KiB by default), so that waiting for its end cannot stall.
+_WHOLE_BYTES = 128 * 1024
+_REQUEST = bytes(_native.RequestConfig(struct_size=sizeof(_native.RequestConfig)))
+
+
+def _history(exchange: Exchange, hops: int, request: Request) -> list[Response]:
+    found: list[Response] = []
+    for hop in range(hops):
+        head = exchange.head(_native.HEAD_HOP + hop)
+        if head is not None:
+            response = Response(head, request)
+            response._content = b""
+            response.history = list(found)
+            found.append(response)
+    return found
+
+
+def _encode(headers: Headers) -> tuple[Any, Any, int]:
+    """A native header array. Its bytes objects are kept alive by the list beside it."""
+    raw = headers.raw
+    rows: list[Any] = [(name, len(name), value, len(value)) for name, value in raw]
+    lines = (_native.HeaderLine * len(raw))(*rows)
+    return lines, raw, len(raw)
+
+
+def _body(data: DataTypes, json: Any, content: ContentTypes) -> tuple[bytes | None, str | None]:
+    """The body's bytes and its content type."""
+    if json is not None:
+        from json import dumps
+
+        text = dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode("utf-8"), "application/json"
+    if content is None:
+        if data is None:
+            return None, None
+        if not isinstance(data, (str, bytes, bytearray, memoryview)) and (
+            hasattr(data, "items") or isinstance(data, (list, tuple))
+        ):
+            from urllib.parse import urlencode
+
+            return urlencode(_pairs(data)).encode("ascii"), "application/x-www-form-urlencoded"
+        content = data  # type: ignore[assignment]
+    if isinstance(content, bytes):
+        return content, None
+    if isinstance(content, str):
+        return content.encode("utf-8"), None
+    if isinstance(content, (bytearray, memoryview)):
+        return bytes(content), None
+    read: Any = getattr(content, "read", None)
+    if read is not None:
+        got = read()
+        return (got.encode("utf-8") if isinstance(got, str) else bytes(got)), None
+    return b"".join(content), None  # type: ignore[arg-type]
+
+
+def _pairs(fields: Any) -> list[tuple[str, Any]]:
+    """Lists repeat their key, None drops it, True and False are lower case."""
+    pairs: list[tuple[str, Any]] = []
+    for name, value in fields.items() if hasattr(fields, "items") else fields:
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            if one is None:
+                continue
+            pairs.append((name, str(one).lower() if isinstance(one, bool) else one))
+    return pairs
+
+
+def _with_params(url: str, params: Any) -> str:
+    if isinstance(params, bytes):
+        params = params.decode("ascii")
+    if not isinstance(params, str):
+        from urllib.parse import urlencode
+
+        params = urlencode(_pairs(params))
+    if not params:
+        return url
+    url, mark, fragment = url.partition("#")
+    joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
+    return f"{url}{joint}{params}{mark}{fragment}"
+
+
+class BasicAuth:
+    """Basic authentication; what ``auth=(user, password)`` becomes."""
+
+    def __init__(self, username: str | bytes, password: str | bytes) -> None:
+        from binascii import b2a_base64
+
+        user, secret = (x.encode("utf-8") if isinstance(x, str) else bytes(x) for x in (username, password))
+        self._value = b"Basic " + b2a_base64(user + b":" + secret, newline=False)
+
+    def __call__(self, request: Request) -> Request:
+        request.headers["authorization"] = self._value
+        return request
+
+
+def _authenticate(request: Request, auth: Any) -> Request:
+    if isinstance(auth, tuple):
+        auth = BasicAuth(*auth)
+    if not callable(auth):
+        raise InvalidArgument("auth is a tuple (user, password) or a callable that takes the request")
+    # The caller's request stays as it is.
+    copy = Request(request.method, request.url, headers=request.headers, content=request.content)
+    changed = auth(copy)
+    return changed if isinstance(changed, Request) else copy
+
+
+def _verification(verify: Any) -> tuple[int, bytes | None]:
+    """(verification off, PEM to trust alone)."""
+    if verify is True:
+        return 0, None
+    if verify is False:
+        return 1, None
+    if isinstance(verify, str) and "-----BEGIN" in verify:
+        return 0, verify.encode("ascii", "replace")
+    if isinstance(verify, (bytes, bytearray)):
+        return 0, bytes(verify)
+    try:
+        path = os.fspath(verify)
+    except TypeError:
+        raise InvalidArgument("verify is True, False, a PEM file or PEM bytes") from None
+    try:
+        with open(path, "rb") as file:
+            return 0, file.read()
+    except OSError as error:
+        raise InvalidCA(f"verify: {path}: {error.strerror}") from error
+
+
+def _mask(kinds: Iterable[str] | None) -> int:
+    if kinds is None:
+        return _spawn.MASK
+    by_name = {name: bit for bit, name in _spawn.KINDS.items()}
+    mask = 0
+    for kind in kinds:
+        if kind not in by_name:
+            raise InvalidArgument(f"spawn_kinds: {', '.join(by_name)}; not {kind!r}")
+        mask |= by_name[kind]
+    return mask
+
+
+_shared: Client | None = None
+_shared_lock = allocate_lock()
+
+
+def shared(verify: Any, trust: str) -> Client:
+    """The client behind ``valtron_http.get`` and its like; one of its own for other certificates."""
+    global _shared
+    if verify is not True or trust != "bundled":
+        return Client(verify=verify, trust=trust)
+    client = _shared
+    if client is None:
+        with _shared_lock:
+            if _shared is None:
+                _shared = Client()
+                # It is nobody's to close.
+                _shared._finalizer.detach()
+            client = _shared
+    return client

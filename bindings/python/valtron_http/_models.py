@@ -1,0 +1,342 @@
+"""What goes in and what comes out, as plain Python values: ``Headers``, ``Timeout``, ``Request``, ``Timings``."""
+
+from __future__ import annotations
+
+from .exceptions import InvalidArgument, InvalidHeader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any, Union
+
+    HeaderTypes = Union["Headers", Mapping[Any, Any], Iterable[tuple[Any, Any]], None]
+
+
+def header_bytes(text: Any, what: str) -> bytes:
+    """Latin-1 where it suffices, as HTTP has it, else UTF-8. What is not allowed in a header is refused by the library."""
+    if isinstance(text, bytes):
+        return text
+    if isinstance(text, int) and not isinstance(text, bool):
+        text = str(text)
+    if not isinstance(text, str):
+        raise InvalidHeader(f"a header {what} is a str or bytes, not {type(text).__name__}")
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8") if not raw.isascii() else raw.decode("ascii")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+class Headers:
+    """A mapping whose keys ignore case and may occur more than once.
+
+    ``headers["a"]`` joins several values by ", "; ``get_list`` and ``multi_items`` keep them apart. A ``None`` value marks a header
+    that is not to be sent (it takes away a client's).
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, headers: HeaderTypes = None) -> None:
+        self._items: list[tuple[bytes, bytes, bytes | None]] = []
+        if headers is None:
+            return
+        if isinstance(headers, Headers):
+            self._items = list(headers._items)
+            return
+        pairs: Any = headers.items() if hasattr(headers, "items") else headers
+        for name, value in pairs:
+            raw = header_bytes(name, "name")
+            self._items.append((raw.lower(), raw, None if value is None else header_bytes(value, "value")))
+
+    @classmethod
+    def _from_raw(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+        headers = cls()
+        headers._items = [(name.lower(), name, value) for name, value in pairs]
+        return headers
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        return [(name, value) for _, name, value in self._items if value is not None]
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        return [(_decoded(key), _decoded(value)) for key, _, value in self._items if value is not None]
+
+    def get_list(self, key: str, split_commas: bool = False) -> list[str]:
+        wanted = header_bytes(key, "name").lower()
+        found = [_decoded(value) for name, _, value in self._items if name == wanted and value is not None]
+        if split_commas:
+            return [part.strip() for value in found for part in value.split(",")]
+        return found
+
+    def get(self, key: str, default: Any = None) -> Any:
+        found = self.get_list(key)
+        return ", ".join(found) if found else default
+
+    def items(self) -> list[tuple[str, str]]:
+        return [(key, self[key]) for key in self.keys()]
+
+    def keys(self) -> list[str]:
+        return list(dict.fromkeys(_decoded(key) for key, _, value in self._items if value is not None))
+
+    def values(self) -> list[str]:
+        return [self[key] for key in self.keys()]
+
+    def update(self, headers: HeaderTypes = None) -> None:
+        """Replaces, name by name. Duplicates inside the argument stay."""
+        new = Headers(headers)._items
+        names = {key for key, _, _ in new}
+        self._items = [item for item in self._items if item[0] not in names] + new
+
+    def copy(self) -> Headers:
+        return Headers(self)
+
+    def setdefault(self, key: str, default: str) -> str:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str, default: Any = None) -> Any:
+        value = self.get(key, default)
+        if key in self:
+            del self[key]
+        return value
+
+    def __getitem__(self, key: str) -> str:
+        found = self.get_list(key)
+        if not found:
+            raise KeyError(key)
+        return ", ".join(found)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.update([(key, value)])
+
+    def __delitem__(self, key: str) -> None:
+        wanted = header_bytes(key, "name").lower()
+        left = [item for item in self._items if item[0] != wanted]
+        if len(left) == len(self._items):
+            raise KeyError(key)
+        self._items = left
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, (str, bytes)) and any(
+            name == header_bytes(key, "name").lower() and value is not None for name, _, value in self._items
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __eq__(self, other: object) -> bool:
+        try:
+            theirs = other if isinstance(other, Headers) else Headers(other)  # type: ignore[arg-type]
+        except (InvalidHeader, TypeError, ValueError):
+            return NotImplemented
+        return sorted((k, v or b"") for k, _, v in self._items) == sorted((k, v or b"") for k, _, v in theirs._items)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        secret = ("authorization", "proxy-authorization", "cookie", "set-cookie")
+        return f"Headers({[(k, '[secret]' if k in secret else v) for k, v in self.multi_items()]!r})"
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Any = _Unset()
+
+_TIMEOUT_FIELDS = ("resolve", "connect", "tls", "write", "first_byte", "idle", "pool", "total")
+_TIMEOUT_DEFAULTS = (10.0, 10.0, 10.0, 30.0, 30.0, 30.0, None, None)
+
+
+def _milliseconds(seconds: float | None, name: str) -> int:
+    if seconds is None:
+        return -1
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise InvalidArgument(f"timeout {name}: seconds as a number or None, not {seconds!r}")
+    if not 0 < seconds <= 1e9:
+        raise InvalidArgument(f"timeout {name}: more than 0 and at most 1e9 seconds, not {seconds!r}")
+    return max(1, int(seconds * 1000 + 0.5))
+
+
+class Timeout:
+    """A limit in seconds for each phase; None: no limit.
+
+    ``Timeout(5)`` sets every phase to 5 seconds; ``total`` alone is a deadline for everything, redirects and name look-up included.
+    ``read`` sets both ``first_byte`` (from the last byte sent to the end of the head) and ``idle`` (the body without progress).
+    Without arguments: resolve, connect and tls 10 s, write and read 30 s.
+    """
+
+    __slots__ = _TIMEOUT_FIELDS + ("_ms",)
+
+    resolve: float | None
+    connect: float | None
+    tls: float | None
+    write: float | None
+    first_byte: float | None
+    idle: float | None
+    pool: float | None
+    total: float | None
+
+    def __init__(
+        self,
+        timeout: Any = UNSET,
+        *,
+        total: float | None = UNSET,
+        resolve: float | None = UNSET,
+        connect: float | None = UNSET,
+        tls: float | None = UNSET,
+        write: float | None = UNSET,
+        first_byte: float | None = UNSET,
+        read: float | None = UNSET,
+        idle: float | None = UNSET,
+        pool: float | None = UNSET,
+    ) -> None:
+        if timeout is UNSET:
+            base: tuple[float | None, ...] = _TIMEOUT_DEFAULTS
+        elif isinstance(timeout, Timeout):
+            base = tuple(getattr(timeout, name) for name in _TIMEOUT_FIELDS)
+        elif isinstance(timeout, tuple):
+            if len(timeout) not in (2, 4):
+                raise InvalidArgument("a timeout tuple is (connect, read) or (connect, read, write, pool)")
+            c, r, w, p = timeout if len(timeout) == 4 else (*timeout, _TIMEOUT_DEFAULTS[3], None)
+            base = (c, c, c, w, r, r, p, None)
+        else:
+            base = (timeout,) * 7 + (None,)
+        if first_byte is UNSET:
+            first_byte = read
+        if idle is UNSET:
+            idle = read
+        given = (resolve, connect, tls, write, first_byte, idle, pool, total)
+        milliseconds = []
+        for name, value, default in zip(_TIMEOUT_FIELDS, given, base):
+            if value is UNSET:
+                value = default
+            setattr(self, name, value)
+            milliseconds.append(_milliseconds(value, name))
+        self._ms = tuple(milliseconds)
+
+    @property
+    def read(self) -> float | None:
+        return self.idle
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Timeout) and self._ms == other._ms
+
+    def __hash__(self) -> int:
+        return hash(self._ms)
+
+    def __repr__(self) -> str:
+        return f"Timeout({', '.join(f'{name}={getattr(self, name)!r}' for name in _TIMEOUT_FIELDS)})"
+
+
+class Request:
+    """A request as it is sent: built by the client, handed to ``auth`` callables, found on responses and errors."""
+
+    __slots__ = ("method", "url", "content", "_headers", "_client_headers")
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: HeaderTypes = None,
+        content: bytes | None = None,
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.content = content
+        self._headers: Headers | None = Headers(headers) if headers is not None else None
+        self._client_headers: Headers | None = None
+
+    @property
+    def headers(self) -> Headers:
+        if self._headers is None:
+            # The client's own headers are copied only when somebody looks at them.
+            self._headers = self._client_headers.copy() if self._client_headers is not None else Headers()
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: HeaderTypes) -> None:
+        self._headers = Headers(headers)
+
+    @property
+    def body(self) -> bytes | None:
+        return self.content
+
+    def read(self) -> bytes:
+        return self.content or b""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"method": self.method, "url": self.url, "content": self.content, "headers": self.headers}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.method, self.url, self.content = state["method"], state["url"], state["content"]
+        self._headers, self._client_headers = state["headers"], None
+
+    def __repr__(self) -> str:
+        return f"<Request({self.method!r}, {self.url!r})>"
+
+
+class Timings:
+    """Seconds from the request's creation to the end of each phase, of the last hop; None: not reached or not needed."""
+
+    __slots__ = ("queued", "resolved", "connected", "tls", "sent", "first_byte", "head", "done")
+
+    queued: float | None
+    resolved: float | None
+    connected: float | None
+    tls: float | None
+    sent: float | None
+    first_byte: float | None
+    head: float | None
+    done: float | None
+
+    def __init__(self, microseconds: Iterable[int]) -> None:
+        for name, value in zip(self.__slots__, microseconds):
+            setattr(self, name, None if value < 0 else value / 1e6)
+
+    def __iter__(self) -> Iterator[tuple[str, float | None]]:
+        return iter([(name, getattr(self, name)) for name in self.__slots__])
+
+    def __repr__(self) -> str:
+        return f"Timings({', '.join(f'{name}={value!r}' for name, value in self)})"
+
+
+class Step:
+    """An entry of a trace: the ``state`` entered, ``at`` seconds after the request's creation, ``hop`` redirects before it."""
+
+    __slots__ = ("state", "at", "hop")
+
+    def __init__(self, state: str, at: float, hop: int) -> None:
+        self.state, self.at, self.hop = state, at, hop
+
+    def __repr__(self) -> str:
+        return f"Step({self.state!r}, at={self.at:.6f}, hop={self.hop})"
+
+
+class Progress:
+    """What an ``on_progress`` callable is given.
+
+    ``state``, ``at`` and ``hop`` as in ``Step``; ``sent`` bytes of the request's body, ``received`` of ``total`` bytes of the
+    response's (``total`` None: unknown).
+    """
+
+    __slots__ = ("state", "at", "hop", "sent", "received", "total")
+
+    def __init__(self, state: str, at: float, hop: int, sent: int, received: int, total: int | None) -> None:
+        self.state, self.at, self.hop = state, at, hop
+        self.sent, self.received, self.total = sent, received, total
+
+    def __repr__(self) -> str:
+        return f"Progress({self.state!r}, at={self.at:.6f}, received={self.received}, total={self.total})"

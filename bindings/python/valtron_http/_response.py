@@ -1,0 +1,399 @@
+"""``Response``: a whole one in memory, or one whose body is still to come."""
+
+from __future__ import annotations
+
+from . import _native
+from ._codes import codes
+from ._exchange import READ_BYTES, Exchange, RawHead, steps
+from ._models import Headers, Request, Step, Timings
+from .exceptions import HTTPError, HTTPStatusError, ResponseNotRead, StreamClosed, StreamConsumed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import timedelta
+    from types import TracebackType
+    from typing import Any
+
+
+class Response:
+    """What a server answered. Headers, text and the rest are worked out when asked for; pickles once read.
+
+    ``history`` holds the redirects followed, oldest first; ``timings`` and ``trace`` tell how the time was spent.
+    """
+
+    status_code: int
+    url: str
+    request: Request
+    history: list[Response]
+
+    def __init__(self, head: RawHead, request: Request, exchange: Exchange | None = None) -> None:
+        self.status_code = head.status
+        self.request = request
+        self.history = []
+        self.url = head.url.decode("utf-8", "replace") if head.url else request.url
+        self._head = head
+        self._exchange = exchange
+        self._content: bytes | None = None
+        self._iterated = False
+        self._headers: Headers | None = None
+        self._encoding: str | None = None
+        self._trailers: Headers | None = None
+        self._times: tuple[int, ...] = ()
+        self._trace: list[tuple[int, int, int]] | None = None
+        self._sizes = (0, 0, -1)
+        self._reused = False
+        self.default_encoding: str | Callable[[bytes], str | None] = "utf-8"
+
+    # The head.
+
+    @property
+    def http_version(self) -> str:
+        return f"HTTP/1.{self._head.minor}"
+
+    @property
+    def reason_phrase(self) -> str:
+        return self._head.reason()
+
+    @property
+    def reason(self) -> str:
+        return self.reason_phrase
+
+    @property
+    def headers(self) -> Headers:
+        if self._headers is None:
+            self._headers = Headers._from_raw(self._head.pairs())
+        return self._headers
+
+    @property
+    def trailers(self) -> Headers:
+        """Header lines after the body. Empty before the body was read."""
+        return self._trailers if self._trailers is not None else Headers()
+
+    @property
+    def is_informational(self) -> bool:
+        return 100 <= self.status_code < 200
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status_code < 300
+
+    @property
+    def is_redirect(self) -> bool:
+        """A redirect that says where to: it was not followed, or is part of a history."""
+        return self.status_code in (301, 302, 303, 307, 308) and "location" in self.headers
+
+    @property
+    def has_redirect_location(self) -> bool:
+        return self.is_redirect
+
+    @property
+    def is_permanent_redirect(self) -> bool:
+        return self.status_code in (301, 308) and "location" in self.headers
+
+    @property
+    def is_client_error(self) -> bool:
+        return 400 <= self.status_code < 500
+
+    @property
+    def is_server_error(self) -> bool:
+        return 500 <= self.status_code < 600
+
+    @property
+    def is_error(self) -> bool:
+        return 400 <= self.status_code < 600
+
+    @property
+    def ok(self) -> bool:
+        return self.status_code < 400
+
+    def raise_for_status(self) -> Response:
+        """Raises HTTPStatusError for 4xx and 5xx; otherwise returns the response."""
+        if not self.is_error:
+            return self
+        side = "Client" if self.status_code < 500 else "Server"
+        phrase = self.reason_phrase or codes.get_reason_phrase(self.status_code)
+        raise HTTPStatusError(f"{side} error {self.status_code} {phrase} for {self.url}", response=self)
+
+    # The body.
+
+    @property
+    def content(self) -> bytes:
+        if self._content is None:
+            if self._exchange is not None and not self._iterated:
+                # requests reads on; httpx wants read() first. The friendlier one.
+                return self.read()
+            raise StreamConsumed() if self._iterated else ResponseNotRead()
+        return self._content
+
+    def read(self) -> bytes:
+        """The whole body, kept as ``content``."""
+        if self._content is None:
+            exchange = self._live()
+            self._iterated = True
+            try:
+                self._content = exchange.read_all()
+                self._end(exchange)
+            except BaseException as error:
+                self._content = None
+                self._fail(error)
+                raise
+        return self._content
+
+    @property
+    def charset_encoding(self) -> str | None:
+        for part in self.headers.get("content-type", "").split(";")[1:]:
+            name, _, value = part.partition("=")
+            if name.strip().lower() == "charset":
+                return value.strip().strip("\"'") or None
+        return None
+
+    @property
+    def encoding(self) -> str:
+        """The charset of the content type if Python knows it, else ``default_encoding``. Settable."""
+        if self._encoding is None:
+            self._encoding = _known(self.charset_encoding) or self._guess()
+        return self._encoding
+
+    @encoding.setter
+    def encoding(self, encoding: str | None) -> None:
+        self._encoding = encoding
+
+    @property
+    def apparent_encoding(self) -> str:
+        return self.encoding
+
+    def _guess(self) -> str:
+        default = self.default_encoding
+        if isinstance(default, str):
+            return default
+        return default(self._content or b"") or "utf-8"
+
+    @property
+    def text(self) -> str:
+        return self.content.decode(self.encoding, "replace")
+
+    def json(self, *, loads: Callable[..., Any] | None = None, **kwargs: Any) -> Any:
+        """The body as JSON: UTF-8, UTF-16 or UTF-32 by its first bytes. ``loads`` replaces ``json.loads``."""
+        if loads is None:
+            import json
+
+            return json.loads(self.content, **kwargs)
+        return loads(self.content, **kwargs)
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The body in pieces: of exactly ``chunk_size`` (the last may be shorter), or of what there is, up to 256 KiB."""
+        if chunk_size is not None and chunk_size < 1:
+            raise ValueError("chunk_size is at least 1")
+        if self._content is not None:
+            content, step = self._content, chunk_size or READ_BYTES
+            for start in range(0, len(content), step):
+                yield content[start : start + step]
+            return
+        exchange = self._live()
+        self._iterated = True
+        buffer = bytearray(chunk_size or READ_BYTES)
+        filled = 0
+        try:
+            while True:
+                count = exchange.read_into(buffer, filled)
+                filled += count
+                if filled and (chunk_size is None or filled == len(buffer) or not count):
+                    with memoryview(buffer) as view:
+                        piece = bytes(view[:filled])
+                    filled = 0
+                    if not count:
+                        self._end(exchange)
+                    yield piece
+                if not count:
+                    break
+            self._end(exchange)
+        except GeneratorExit:
+            self.close()
+            raise
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    iter_raw = iter_bytes
+
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
+        """``iter_bytes`` under its requests name."""
+        return self.iter_text(chunk_size) if decode_unicode else self.iter_bytes(chunk_size)
+
+    def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
+        from codecs import getincrementaldecoder
+
+        decoder = getincrementaldecoder(self.encoding)("replace")
+        for piece in self.iter_bytes(chunk_size):
+            text = decoder.decode(piece)
+            if text:
+                yield text
+        text = decoder.decode(b"", True)
+        if text:
+            yield text
+
+    def iter_lines(self) -> Iterator[str]:
+        """Lines without their ends; LF, CR LF and CR end one."""
+        rest: list[str] = []
+        carriage = False
+        for text in self.iter_text():
+            if carriage and text.startswith("\n"):
+                text = text[1:]
+            carriage = False
+            if not text:
+                continue
+            carriage = text.endswith("\r")
+            lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+            if len(lines) > 1:
+                yield "".join(rest) + lines[0]
+                yield from lines[1:-1]
+                rest = [lines[-1]] if lines[-1] else []
+            else:
+                rest.append(lines[0])
+        if rest:
+            yield "".join(rest)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.iter_bytes()
+
+    # How it went.
+
+    @property
+    def elapsed(self) -> timedelta:
+        """From the request's creation to the end of the body; before that, to the end of the head."""
+        from datetime import timedelta
+
+        times = self._now()
+        return timedelta(microseconds=max(0, times[7] if times[7] >= 0 else times[6]) if times else 0)
+
+    @property
+    def timings(self) -> Timings:
+        return Timings(self._now())
+
+    @property
+    def trace(self) -> list[Step]:
+        """The states passed so far."""
+        exchange = self._exchange
+        if exchange is not None and exchange.handle.value:
+            return steps(exchange.trace())
+        return steps(self._trace or [])
+
+    @property
+    def num_bytes_downloaded(self) -> int:
+        return self._size()[1]
+
+    @property
+    def body_total(self) -> int | None:
+        """The body's size as the head promises it; None: unknown."""
+        total = self._size()[2]
+        return total if total >= 0 else None
+
+    @property
+    def connection_reused(self) -> bool:
+        return self._reused
+
+    @property
+    def is_closed(self) -> bool:
+        return self._exchange is None
+
+    @property
+    def is_stream_consumed(self) -> bool:
+        return self._iterated or self._content is not None
+
+    def close(self) -> None:
+        """Frees the request; one still under way is cancelled. What was read stays."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._keep(exchange)
+            exchange.close()
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        phrase = self.reason_phrase
+        return f"<Response [{self.status_code}{' ' + phrase if phrase else ''}]>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._content is None and self._exchange is not None:
+            self.read()
+        state = dict(self.__dict__)
+        state["_exchange"] = None
+        return state
+
+    # Inside.
+
+    def _live(self) -> Exchange:
+        if self._iterated:
+            raise StreamConsumed()
+        if self._exchange is None:
+            raise StreamClosed()
+        return self._exchange
+
+    def _end(self, exchange: Exchange) -> None:
+        """The body is complete."""
+        if self._exchange is None:
+            return
+        exchange.finish()
+        exchange.raise_if_failed()
+        self.close()
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, HTTPError):
+            error.response = self
+        self.close()
+
+    def _keep(self, exchange: Exchange) -> None:
+        """Copies what the library forgets with the request."""
+        if not exchange.handle.value:
+            return
+        exchange.refresh()
+        self._take_info(exchange)
+
+    def _take_info(self, exchange: Exchange) -> None:
+        info = exchange.info
+        self._times = (
+            info.time_queued_us,
+            info.time_resolved_us,
+            info.time_connected_us,
+            info.time_tls_us,
+            info.time_sent_us,
+            info.time_first_byte_us,
+            info.time_head_us,
+            info.time_done_us,
+        )
+        self._sizes = (info.body_sent, info.body_received, info.body_total)
+        self._reused = bool(info.connection_reused)
+        self._trace = exchange.trace()
+        if info.flags & _native.EVENT_TRAILERS and self._trailers is None:
+            head = exchange.head(_native.HEAD_TRAILERS)
+            if head is not None:
+                self._trailers = Headers._from_raw(head.pairs())
+
+    def _now(self) -> tuple[int, ...]:
+        exchange = self._exchange
+        if exchange is not None and exchange.handle.value:
+            self._keep(exchange)
+        return self._times
+
+    def _size(self) -> tuple[int, int, int]:
+        self._now()
+        return self._sizes
+
+
+def _known(encoding: str | None) -> str | None:
+    if not encoding:
+        return None
+    from codecs import lookup
+
+    try:
+        lookup(encoding)
+    except (LookupError, ValueError):
+        return None
+    return encoding

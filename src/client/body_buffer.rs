@@ -1,0 +1,155 @@
+//! Body bytes between the task that receives them and the host that reads them: bounded, in pieces whose memory never
+//! moves, so that a host may look at bytes in place while more arrive.
+
+use std::collections::VecDeque;
+
+/// Size of one piece: big enough that a crossing carries many TLS records, small enough that a small response is
+/// cheap.
+const PIECE_BYTES: usize = 64 * 1024;
+/// The first piece of a body starts this small: most bodies are.
+const FIRST_PIECE_BYTES: usize = 4 * 1024;
+
+/// A bounded queue of bytes.
+#[derive(Debug, Default)]
+pub struct BodyBuffer {
+    pieces: VecDeque<Vec<u8>>,
+    /// Consumed bytes of the front piece.
+    offset: usize,
+    len: usize,
+    spare: Option<Vec<u8>>,
+    /// How much the producer announced to come, to size pieces.
+    grown: bool,
+}
+
+/// Memory ran out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoMemory;
+
+impl BodyBuffer {
+    /// Appends all of `bytes`. The caller keeps the bound; see [`len`](Self::len).
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), NoMemory> {
+        while !bytes.is_empty() {
+            let room = self.pieces.back().map_or(0, |piece| piece.capacity() - piece.len());
+            if room == 0 {
+                let piece = self.new_piece(bytes.len())?;
+                self.pieces.push_back(piece);
+                continue;
+            }
+            let part = bytes.len().min(room);
+            if let Some(piece) = self.pieces.back_mut() {
+                // Within capacity: the memory stays where it is, and so does what a host looks at.
+                piece.extend_from_slice(&bytes[..part]);
+            }
+            self.len += part;
+            bytes = &bytes[part..];
+        }
+        Ok(())
+    }
+
+    /// The oldest bytes, in place. They stay put until [`consume`](Self::consume).
+    pub fn peek(&self) -> &[u8] {
+        self.pieces.front().map_or(&[], |piece| &piece[self.offset..])
+    }
+
+    /// Drops the oldest `count` bytes; false (and nothing dropped) if there are fewer.
+    pub fn consume(&mut self, mut count: usize) -> bool {
+        if count > self.len {
+            return false;
+        }
+        self.len -= count;
+        while let Some(front) = self.pieces.front() {
+            let left = front.len() - self.offset;
+            if count < left {
+                self.offset += count;
+                return true;
+            }
+            count -= left;
+            self.offset = 0;
+            if let Some(mut piece) = self.pieces.pop_front() {
+                piece.clear();
+                self.spare = Some(piece);
+            }
+            if count == 0 {
+                return true;
+            }
+        }
+        true
+    }
+
+    /// Copies out and consumes.
+    pub fn read(&mut self, into: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < into.len() && self.len > 0 {
+            let piece = self.peek();
+            let part = piece.len().min(into.len() - done);
+            into[done..done + part].copy_from_slice(&piece[..part]);
+            done += part;
+            self.consume(part);
+        }
+        done
+    }
+
+    /// Bytes in it.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// No bytes in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn new_piece(&mut self, wanted: usize) -> Result<Vec<u8>, NoMemory> {
+        if let Some(spare) = self.spare.take() {
+            return Ok(spare);
+        }
+        let size = if self.grown { PIECE_BYTES } else { wanted.clamp(FIRST_PIECE_BYTES, PIECE_BYTES) };
+        self.grown = true;
+        let mut piece = Vec::new();
+        piece.try_reserve_exact(size).map_err(|_| NoMemory)?;
+        Ok(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: bytes come out as they went in, whatever the pieces. Method: push in odd sizes, read in other odd sizes.
+    #[test]
+    fn keeps_order_across_pieces() {
+        let mut buffer = BodyBuffer::default();
+        let all: Vec<u8> = (0..300_000u32).map(|n| (n * 7) as u8).collect();
+        for part in all.chunks(7_001) {
+            buffer.push(part).unwrap();
+        }
+        assert_eq!(buffer.len(), all.len());
+        let mut out = Vec::new();
+        let mut part = [0; 1_009];
+        loop {
+            let n = buffer.read(&mut part);
+            if n == 0 {
+                break;
+            }
+            out.extend_from_slice(&part[..n]);
+        }
+        assert!(out == all);
+        assert!(buffer.is_empty());
+    }
+
+    /// Goal: peeked memory does not move while bytes arrive. Method: compare the address before and after many
+    /// pushes.
+    #[test]
+    fn peeked_bytes_stay_put() {
+        let mut buffer = BodyBuffer::default();
+        buffer.push(b"abc").unwrap();
+        let address = buffer.peek().as_ptr();
+        for _ in 0..1_000 {
+            buffer.push(&[0; 999]).unwrap();
+        }
+        assert_eq!(buffer.peek().as_ptr(), address);
+        assert!(!buffer.consume(usize::MAX));
+        assert!(buffer.consume(3));
+        assert_eq!(buffer.peek()[0], 0);
+    }
+}

@@ -1,0 +1,165 @@
+//! What a host may set, with the defaults and their reasons. Zero-means-default is the C layer's business: here every
+//! value is explicit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::questions::SpawnCallback;
+use crate::proto::Limits;
+use crate::tls::Trust;
+
+/// Requests that may exist at once: a slot is 20 bits of a handle; far below that, a runaway host is told early.
+pub const REQUESTS_MAX: usize = 65_536;
+/// Largest `requests_max`: 20 bits of slot number.
+pub const REQUESTS_MAX_LIMIT: usize = 1 << 20;
+/// How long a question about an action waits for the host before the library runs the action itself.
+pub const SPAWN_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How long a taken job may stay unstarted: a frame hitch is long, a handshake that never goes on is worse.
+pub const JOB_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// Look-up threads at most; a stuck look-up costs one of them.
+pub const RESOLVER_THREADS: usize = 4;
+/// Idle connections kept per executor.
+pub const IDLE_CONNECTIONS_MAX: usize = 128;
+/// How long an idle connection is kept; servers commonly close at 60 to 75 s.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Unread body bytes kept per request before the peer is slowed down.
+pub const BODY_BUFFER_BYTES: usize = 256 * 1024;
+/// Redirects followed before giving up; browsers follow 20, curl's tool 50, Python's requests 30; loops show well
+/// before 10.
+pub const REDIRECTS_MAX: u32 = 10;
+
+/// The bytes of a request body: shared, since a redirect may send them again. Dropped, on whatever thread, when no
+/// longer needed.
+pub type Body = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// How a client is made.
+pub struct ClientConfig {
+    /// `multi` build: threads that drive; zero drives inline. `None`: the build's default. A single build ignores it.
+    pub worker_threads: Option<usize>,
+    /// Mask of [`SpawnKind`](super::SpawnKind)s to ask the host about.
+    pub spawn_ask: u32,
+    /// Who answers; `None`: the host pulls questions.
+    pub spawn_callback: Option<SpawnCallback>,
+    /// See [`SPAWN_TIMEOUT`].
+    pub spawn_timeout: Duration,
+    /// See [`JOB_TIMEOUT`].
+    pub job_timeout: Duration,
+    /// Which roots to trust.
+    pub trust: Trust,
+    /// Accept any certificate. For tests of servers only.
+    pub tls_verify_off: bool,
+    /// Further roots, PEM.
+    pub ca_pem: Option<Vec<u8>>,
+    /// See [`RESOLVER_THREADS`]; zero: no pool.
+    pub resolver_threads: usize,
+    /// See [`REQUESTS_MAX`].
+    pub requests_max: usize,
+    /// Connections at once, whatever their state; `None`: no limit.
+    pub connections_max: Option<usize>,
+    /// The same for one origin.
+    pub connections_per_origin_max: Option<usize>,
+    /// See [`IDLE_CONNECTIONS_MAX`].
+    pub idle_connections_max: usize,
+    /// See [`IDLE_TIMEOUT`]; `None`: for ever.
+    pub idle_timeout: Option<Duration>,
+    /// The `User-Agent` of requests that bring none; empty: none is sent.
+    pub user_agent: String,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            worker_threads: None,
+            spawn_ask: 0,
+            spawn_callback: None,
+            spawn_timeout: SPAWN_TIMEOUT,
+            job_timeout: JOB_TIMEOUT,
+            trust: Trust::Bundled,
+            tls_verify_off: false,
+            ca_pem: None,
+            resolver_threads: RESOLVER_THREADS,
+            requests_max: REQUESTS_MAX,
+            connections_max: None,
+            connections_per_origin_max: None,
+            idle_connections_max: IDLE_CONNECTIONS_MAX,
+            idle_timeout: Some(IDLE_TIMEOUT),
+            user_agent: concat!("valtron_http/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// One request, whole.
+#[derive(Clone)]
+pub struct RequestConfig {
+    /// Comes back in events.
+    pub user_data: usize,
+    /// A token; case matters.
+    pub method: String,
+    /// Absolute, http or https.
+    pub url: String,
+    /// In this order.
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The body; `None`: none.
+    pub body: Option<Body>,
+    /// Higher first, where requests queue.
+    pub priority: i32,
+    /// May be sent twice; `None`: as the method says (RFC 9110 section 9.2.2).
+    pub idempotent: Option<bool>,
+    /// See [`REDIRECTS_MAX`]; `None`: a 3xx is an answer like any other.
+    pub redirects_max: Option<u32>,
+    /// Follow from https to http.
+    pub redirect_downgrade_allowed: bool,
+    /// Waiting for a connection slot.
+    pub queue_timeout: Option<Duration>,
+    /// Name look-up, queue for a resolver thread included.
+    pub resolve_timeout: Option<Duration>,
+    /// All addresses together.
+    pub connect_timeout: Option<Duration>,
+    /// The whole handshake.
+    pub tls_timeout: Option<Duration>,
+    /// Without progress while sending.
+    pub send_timeout: Option<Duration>,
+    /// From the request's last byte to the end of the response's head.
+    pub first_byte_timeout: Option<Duration>,
+    /// Without progress while reading the body. Does not run while the host leaves the buffer full.
+    pub idle_timeout: Option<Duration>,
+    /// Everything, redirects included.
+    pub total_timeout: Option<Duration>,
+    /// Bytes of one head.
+    pub head_bytes_max: usize,
+    /// Lines of one head.
+    pub headers_max: usize,
+    /// 1xx responses before the final one.
+    pub interim_max: u32,
+    /// See [`BODY_BUFFER_BYTES`].
+    pub body_buffer_bytes: usize,
+}
+
+impl Default for RequestConfig {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            user_data: 0,
+            method: "GET".to_owned(),
+            url: String::new(),
+            headers: Vec::new(),
+            body: None,
+            priority: 0,
+            idempotent: None,
+            redirects_max: Some(REDIRECTS_MAX),
+            redirect_downgrade_allowed: false,
+            queue_timeout: None,
+            resolve_timeout: Some(Duration::from_secs(10)),
+            connect_timeout: Some(Duration::from_secs(10)),
+            tls_timeout: Some(Duration::from_secs(10)),
+            send_timeout: Some(Duration::from_secs(30)),
+            first_byte_timeout: Some(Duration::from_secs(60)),
+            idle_timeout: Some(Duration::from_secs(30)),
+            total_timeout: None,
+            head_bytes_max: limits.head_bytes_max,
+            headers_max: limits.header_count_max,
+            interim_max: limits.interim_count_max,
+            body_buffer_bytes: BODY_BUFFER_BYTES,
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! The calls that drive: poll, wait, perform, shutdown. Here, and nowhere else, the host's callback runs: on the
+//! thread that called, with no lock held.
+
+use std::io::ErrorKind;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use super::config::RequestConfig;
+use super::context::raise_spawn;
+use super::error::{HttpClientError, Phase};
+use super::executor::execute_task;
+use super::facade::{Client, Drive, Driven, Inner, PollInfo};
+use super::request::{until_flags, RequestInfo, RequestShared, Stop};
+use super::status::Status;
+use crate::valtron::time::Instant;
+use crate::valtron::{Executor, ExecutorStats, Turn};
+
+/// How long a waiting call runs ready tasks between two looks at its sockets and at the host's events.
+const SLICE: Duration = Duration::from_millis(1);
+
+/// Why a drive ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Reached,
+    Time,
+}
+
+impl Client {
+    /// Runs what is ready, within a budget (zero: one turn), and never blocks.
+    pub fn poll(&self, budget: Duration) -> Result<PollInfo, Status> {
+        self.0.usable()?;
+        let turn = match &self.0.drive {
+            Drive::Inline(driven) => self.0.poll_driven(driven, budget)?,
+            #[cfg(feature = "multi")]
+            Drive::Workers { driver, .. } => {
+                let _driving = try_driver(driver)?;
+                Turn::default()
+            }
+        };
+        self.0.pump();
+        self.0.usable()?;
+        Ok(self.0.poll_info(turn))
+    }
+
+    /// Drives until there is an event, a wakeup, or the time is over; a signal ends it.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<PollInfo, Status> {
+        self.0.usable()?;
+        let inner = &self.0;
+        let done = || inner.host.events_ready() > 0 || inner.woken.swap(false, Ordering::SeqCst);
+        let turn = match &inner.drive {
+            Drive::Inline(driven) => inner.drive_until(driven, timeout, &done)?.1,
+            #[cfg(feature = "multi")]
+            Drive::Workers { .. } => {
+                inner.watch_until(timeout, &done)?;
+                Turn::default()
+            }
+        };
+        Ok(inner.poll_info(turn))
+    }
+
+    /// Drives (zero: only looks) and answers how a request stands.
+    pub fn request_poll(&self, request: u64, budget: Duration) -> Result<RequestInfo, Status> {
+        self.0.usable()?;
+        let shared = self.0.host.find(request)?;
+        if !budget.is_zero() {
+            let bound = self.0.bound_to(request);
+            let driven = match (&bound, &self.0.drive) {
+                (Some(driven), _) => Some(driven),
+                (None, Drive::Inline(driven)) => Some(driven),
+                #[cfg(feature = "multi")]
+                (None, Drive::Workers { .. }) => None,
+            };
+            if let Some(driven) = driven {
+                self.0.poll_driven(driven, budget)?;
+            }
+            self.0.pump();
+            self.0.usable()?;
+            self.0.settle(request, &shared);
+        }
+        Ok(shared.info())
+    }
+
+    /// Drives until a request is over, or got as far as `until`, or the time is over. The information comes whenever
+    /// the handle is good.
+    pub fn request_wait(&self, request: u64, until: u32, timeout: Option<Duration>) -> (Status, Option<RequestInfo>) {
+        if let Err(status) = self.0.usable() {
+            return (status, None);
+        }
+        let shared = match self.0.host.find(request) {
+            Ok(shared) => shared,
+            Err(status) => return (status, None),
+        };
+        if until & !until_flags::ALL != 0 {
+            return (Status::EnumRange, None);
+        }
+        let status = self.0.wait_for(&shared, until, timeout);
+        (status, Some(shared.info()))
+    }
+
+    /// Makes a request and drives it on this thread, on an executor of its own. `Err`: it was never made.
+    pub fn perform(
+        &self,
+        config: RequestConfig,
+        until: u32,
+        timeout: Option<Duration>,
+    ) -> Result<(u64, Status, RequestInfo), HttpClientError> {
+        if until & !until_flags::ALL != 0 {
+            return Err(HttpClientError::plain(Status::EnumRange, Phase::None));
+        }
+        let driven = self.0.lend()?;
+        let (plan, shared) = match self.new_request(config, true) {
+            Ok(made) => made,
+            Err(error) => {
+                self.0.spare(driven);
+                return Err(error);
+            }
+        };
+        let handle = shared.handle();
+        if !plan.idempotent {
+            // It cannot be sent again if its connection turns out dead: look for the dead first.
+            if let Some(executor) = driven.try_executor().ok().as_mut().and_then(|place| place.as_mut()) {
+                executor.run_once(Duration::ZERO);
+            }
+        }
+        self.0.bind(handle, &driven);
+        execute_task(std::slice::from_ref(&driven.lane), shared.clone(), plan);
+        let status = self.0.wait_for(&shared, until, timeout);
+        Ok((handle, status, shared.info()))
+    }
+
+    /// Ends all requests, each with its terminal event, then the threads; waits no longer than `timeout`.
+    pub fn shutdown(&self, timeout: Option<Duration>) -> Result<(), Status> {
+        if self.0.closed.load(Ordering::SeqCst) {
+            return Err(Status::Shutdown);
+        }
+        let inner = &self.0;
+        inner.host.close();
+        let requests = inner.host.requests();
+        for shared in &requests {
+            shared.request_stop(Stop::Shutdown);
+        }
+        let start = inner.clock_now();
+        let left = |now: Instant| timeout.map(|timeout| timeout.saturating_sub(now.since(start)));
+        let over = || requests.iter().all(|shared| shared.is_terminal() || shared.stop() == Some(Stop::Freed));
+        for driven in inner.bound_lanes() {
+            // One that another thread drives ends there.
+            let _ = inner.drive_until(&driven, Some(Duration::ZERO), &over);
+        }
+        let outcome = match &inner.drive {
+            Drive::Inline(driven) => {
+                inner.drive_until(driven, left(inner.clock_now()), &over).map(|(reason, _)| reason)
+            }
+            #[cfg(feature = "multi")]
+            Drive::Workers { .. } => inner.watch_until(left(inner.clock_now()), &over),
+        };
+        match outcome {
+            Ok(Reason::Reached) => {}
+            Ok(Reason::Time) => return Err(Status::WaitTimeout),
+            Err(status) => return Err(status),
+        }
+        inner.drop_spare_lanes();
+        #[cfg(feature = "multi")]
+        if let Drive::Workers { workers, .. } = &inner.drive {
+            let mut workers = crate::synca::sync::lock(workers);
+            workers.stop();
+            if !workers.join(left(inner.clock_now())) {
+                return Err(Status::WaitTimeout);
+            }
+        }
+        for lane in inner.lanes() {
+            lane.context.pool.clear();
+        }
+        if !inner.resolver_pool().close(left(inner.clock_now())) {
+            return Err(Status::WaitTimeout);
+        }
+        Ok(())
+    }
+}
+
+impl Driven {
+    fn try_executor(&self) -> Result<MutexGuard<'_, Option<Executor>>, Status> {
+        match self.executor.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => Err(Status::Busy),
+        }
+    }
+}
+
+impl Inner {
+    /// One poll of an executor: turns and the host's answers, until nothing is left or the budget is spent.
+    fn poll_driven(&self, driven: &Arc<Driven>, budget: Duration) -> Result<Turn, Status> {
+        let start = self.clock_now();
+        let mut spent = Duration::ZERO;
+        loop {
+            let turn = {
+                let mut place = driven.try_executor()?;
+                let executor = place.as_mut().ok_or(Status::Shutdown)?;
+                let begun = self.clock_now();
+                let turn = executor.run_once(budget.saturating_sub(spent));
+                let took = self.clock_now().since(begun);
+                spent += took;
+                self.longest_poll_ns.fetch_max(took.as_nanos() as u64, Ordering::Relaxed);
+                turn
+            };
+            let answered = self.pump();
+            self.leave(driven)?;
+            let elapsed = self.clock_now().since(start);
+            if answered == 0 || spent >= budget || elapsed >= budget.saturating_mul(4) {
+                return Ok(turn);
+            }
+        }
+    }
+
+    /// Turns and waits until `done` or the time is over.
+    fn drive_until(
+        &self,
+        driven: &Arc<Driven>,
+        timeout: Option<Duration>,
+        done: &dyn Fn() -> bool,
+    ) -> Result<(Reason, Turn), Status> {
+        let start = self.clock_now();
+        let mut looked = false;
+        loop {
+            let turn = {
+                let mut place = driven.try_executor()?;
+                let executor = place.as_mut().ok_or(Status::Shutdown)?;
+                // Without a look: the wait below is the look, so that a request costs one.
+                let look = self.look_first.swap(false, Ordering::SeqCst);
+                if look {
+                    executor.run_once(SLICE)
+                } else {
+                    executor.run_ready(SLICE)
+                }
+            };
+            self.pump();
+            self.leave(driven)?;
+            if done() {
+                return Ok((Reason::Reached, turn));
+            }
+            let left = match timeout {
+                None => None,
+                Some(timeout) => {
+                    let left = timeout.saturating_sub(self.clock_now().since(start));
+                    if left.is_zero() && looked {
+                        return Ok((Reason::Time, turn));
+                    }
+                    Some(left)
+                }
+            };
+            let waited = {
+                let mut place = driven.try_executor()?;
+                let executor = place.as_mut().ok_or(Status::Shutdown)?;
+                executor.wait(left)
+            };
+            looked = true;
+            self.leave(driven)?;
+            match waited {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(Status::Interrupted),
+                Err(_) => return Err(Status::System),
+            }
+        }
+    }
+
+    /// The same, where others drive.
+    #[cfg(feature = "multi")]
+    fn watch_until(&self, timeout: Option<Duration>, done: &dyn Fn() -> bool) -> Result<Reason, Status> {
+        let Drive::Workers { host_poller, driver, .. } = &self.drive else { return Err(Status::Internal) };
+        let start = self.clock_now();
+        let mut woken = Vec::new();
+        loop {
+            let _driving = try_driver(driver)?;
+            self.asleep.store(true, Ordering::SeqCst);
+            let asked = self.host.desk.has_unasked();
+            if asked {
+                drop(_driving);
+                self.asleep.store(false, Ordering::SeqCst);
+                self.pump();
+                self.open()?;
+                if done() {
+                    return Ok(Reason::Reached);
+                }
+                continue;
+            }
+            if done() {
+                self.asleep.store(false, Ordering::SeqCst);
+                return Ok(Reason::Reached);
+            }
+            let left = timeout.map(|timeout| timeout.saturating_sub(self.clock_now().since(start)));
+            if left.is_some_and(|left| left.is_zero()) {
+                self.asleep.store(false, Ordering::SeqCst);
+                return Ok(Reason::Time);
+            }
+            let waited = host_poller.wait(left, &mut woken);
+            self.asleep.store(false, Ordering::SeqCst);
+            drop(_driving);
+            self.open()?;
+            match waited {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(Status::Interrupted),
+                Err(_) => return Err(Status::System),
+            }
+        }
+    }
+
+    /// Drives whatever carries the request until it got as far as `until`.
+    fn wait_for(&self, shared: &Arc<RequestShared>, until: u32, timeout: Option<Duration>) -> Status {
+        let handle = shared.handle();
+        let done = || {
+            shared.reached(until)
+                || shared.stop() == Some(Stop::Freed)
+                || (until & until_flags::SPAWN != 0 && self.host.desk.unpulled() > 0)
+        };
+        let outcome = match (self.bound_to(handle), &self.drive) {
+            (Some(driven), _) => self.drive_until(&driven, timeout, &done).map(|(reason, _)| reason),
+            (None, Drive::Inline(driven)) => self.drive_until(driven, timeout, &done).map(|(reason, _)| reason),
+            #[cfg(feature = "multi")]
+            (None, Drive::Workers { .. }) => self.watch_until(timeout, &done),
+        };
+        self.settle(handle, shared);
+        match outcome {
+            Ok(Reason::Reached) if shared.stop() == Some(Stop::Freed) => Status::HandleStale,
+            Ok(Reason::Reached) => Status::Ok,
+            Ok(Reason::Time) => Status::WaitTimeout,
+            Err(status) => status,
+        }
+    }
+
+    /// A performed request that is over gives its lane back.
+    fn settle(&self, request: u64, shared: &RequestShared) {
+        if shared.is_silent() && shared.is_terminal() {
+            self.unbind(request);
+        }
+    }
+
+    /// Puts new questions to the host. Returns how many were answered.
+    fn pump(&self) -> usize {
+        if !self.host.desk.has_unasked() {
+            return 0;
+        }
+        self.host.desk.pump(self.spawn_callback.as_ref(), |info| raise_spawn(&self.host, info))
+    }
+
+    /// After the executor was let go: if the client was closed meanwhile, perhaps by a callback, this driver cleans
+    /// up.
+    fn leave(&self, driven: &Driven) -> Result<(), Status> {
+        if self.closed.load(Ordering::SeqCst) {
+            driven.dispose();
+            return Err(Status::Shutdown);
+        }
+        Ok(())
+    }
+
+    fn poll_info(&self, turn: Turn) -> PollInfo {
+        let (live, _) = self.host.counts();
+        let now = self.clock_now();
+        PollInfo {
+            work_left: turn.work_left,
+            next_deadline: turn.next_deadline.map(|at| at.since(now)),
+            events_ready: self.host.events_ready() as u32,
+            spawns_ready: self.host.desk.unpulled() as u32,
+            requests_live: live as u32,
+        }
+    }
+
+    /// The counts of all executors the host can look into now; those of workers and of a driver at work are left out.
+    pub fn executor_stats(&self) -> ExecutorStats {
+        let mut sum = ExecutorStats::default();
+        let mut lanes = self.bound_lanes();
+        match &self.drive {
+            Drive::Inline(driven) => lanes.push(driven.clone()),
+            #[cfg(feature = "multi")]
+            Drive::Workers { .. } => {}
+        }
+        for driven in lanes {
+            let Ok(place) = driven.try_executor() else { continue };
+            let Some(stats) = place.as_ref().map(Executor::stats) else { continue };
+            sum.polls += stats.polls;
+            sum.turns += stats.turns;
+            sum.wakes += stats.wakes;
+            sum.empty_waits += stats.empty_waits;
+        }
+        sum
+    }
+}
+
+#[cfg(feature = "multi")]
+fn try_driver(driver: &std::sync::Mutex<()>) -> Result<MutexGuard<'_, ()>, Status> {
+    match driver.try_lock() {
+        Ok(guard) => Ok(guard),
+        Err(std::sync::TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(std::sync::TryLockError::WouldBlock) => Err(Status::Busy),
+    }
+}

@@ -1,0 +1,582 @@
+//! A client: what the C API wraps. It owns the lanes, hands requests to them, and answers the host.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::config::{ClientConfig, RequestConfig};
+use super::context::Context;
+use super::error::{Argument, HttpClientError, Phase};
+use super::executor::{execute_task, Lane};
+use super::host_side::{Event, HostSide};
+use super::mapping::tls_status;
+use super::plan::Plan;
+use super::pool::Pool;
+use super::questions::{Decision, Job, SpawnCallback, SpawnInfo};
+use super::request::{HeadKind, HeadRecord, RequestInfo, RequestShared, Stop, TraceEntry};
+use super::status::Status;
+use crate::net::{DescriptorLedger, OsNet, ResolverPool, SystemResolver};
+use crate::synca::sync::lock;
+use crate::tls::{TlsConfig, TlsSettings};
+use crate::valtron::clock::SystemClock;
+use crate::valtron::poller::{self, Poller};
+use crate::valtron::time::{Clock, Instant};
+use crate::valtron::Executor;
+
+/// Worker threads of a `multi` build that was not told: two keep a core busy with cryptography while the other reads.
+#[cfg(feature = "multi")]
+const WORKER_THREADS: usize = 2;
+/// Executors kept for `perform` between two calls; more threads than this at once make and drop their own.
+const SPARE_LANES_MAX: usize = 64;
+
+/// What a driving call leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // as in the C API
+pub struct PollInfo {
+    pub work_left: bool,
+    pub next_deadline: Option<Duration>,
+    pub events_ready: u32,
+    pub spawns_ready: u32,
+    pub requests_live: u32,
+}
+
+/// Counts since the client was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // as in the C API
+pub struct ClientStats {
+    pub task_polls: u64,
+    pub turns: u64,
+    pub wakes: u64,
+    pub empty_waits: u64,
+    pub hitches: u64,
+    pub connections_opened: u64,
+    pub connections_reused: u64,
+    pub lookups_started: u64,
+    pub lookups_abandoned: u64,
+    pub jobs_taken: u64,
+    pub jobs_expired: u64,
+    pub requests_created: u64,
+    pub requests_live: u64,
+    pub events_lost: u64,
+    pub longest_poll_us: u64,
+}
+
+/// An executor that a host's thread drives, and its lane.
+pub(super) struct Driven {
+    /// Goes first: a number in the ledger must not outlive its descriptor.
+    _descriptors: Recorded,
+    /// `None`: the client was closed.
+    pub executor: Mutex<Option<Executor>>,
+    pub lane: Lane<OsNet>,
+}
+
+/// Descriptors written down in the ledger, as long as this lives.
+pub(super) struct Recorded {
+    ledger: Arc<DescriptorLedger>,
+    slots: Vec<u32>,
+}
+
+impl Recorded {
+    fn new(ledger: &Arc<DescriptorLedger>, poller: &dyn Poller) -> Self {
+        let slots = poller.descriptors().into_iter().map(|descriptor| ledger.add(descriptor)).collect();
+        Self { ledger: ledger.clone(), slots }
+    }
+}
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        for slot in &self.slots {
+            self.ledger.remove(*slot);
+        }
+    }
+}
+
+/// Who drives requests that are not `perform`ed.
+pub(super) enum Drive {
+    /// The host's calls.
+    Inline(Arc<Driven>),
+    /// Worker threads; the host waits at a poller of its own.
+    #[cfg(feature = "multi")]
+    Workers {
+        workers: Mutex<crate::valtron::multi::Workers>,
+        lanes: Vec<Lane<OsNet>>,
+        host_poller: Arc<dyn Poller>,
+        driver: Mutex<()>,
+        _descriptors: Vec<Recorded>,
+    },
+}
+
+/// What it takes to make a lane.
+struct Maker {
+    clock: Arc<SystemClock>,
+    resolver_pool: ResolverPool,
+    ledger: Arc<DescriptorLedger>,
+    tls: TlsSettings,
+    spawn_ask: u32,
+    spawn_timeout: Duration,
+    job_timeout: Duration,
+    idle_connections_max: usize,
+    idle_timeout: Option<Duration>,
+    user_agent: String,
+}
+
+pub(super) struct Inner {
+    pub host: Arc<HostSide>,
+    pub drive: Drive,
+    maker: Maker,
+    pub spawn_callback: Option<SpawnCallback>,
+    /// Lanes of `perform`, not in use. Last in, first out: the last one's connections are the warmest.
+    spare: Mutex<Vec<Arc<Driven>>>,
+    /// Lanes of `perform`, by the request they carry.
+    bound: Mutex<HashMap<u64, Arc<Driven>>>,
+    pub closed: AtomicBool,
+    pub poisoned: AtomicBool,
+    /// A wakeup that no wait has seen yet.
+    pub woken: AtomicBool,
+    /// The host sleeps at its poller; where it drives itself, it never does.
+    #[cfg_attr(not(feature = "multi"), allow(dead_code))]
+    pub asleep: Arc<AtomicBool>,
+    /// The host wants its handle to tell of everything.
+    pub handle_used: Arc<AtomicBool>,
+    /// A request that may not be sent twice is new: its lane looks for dead connections before it takes one.
+    pub look_first: AtomicBool,
+    pub longest_poll_ns: AtomicU64,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct Client(pub(super) Arc<Inner>);
+
+impl Client {
+    /// A client, ready for requests. Reads the trust store, if it is not the bundled one; opens a poller; starts
+    /// worker threads if asked.
+    pub fn create(config: ClientConfig) -> Result<Self, HttpClientError> {
+        let tls = TlsSettings::new(TlsConfig {
+            trust: config.trust,
+            extra_ca_pem: config.ca_pem.as_deref(),
+            verify_off: config.tls_verify_off,
+        })
+        .map_err(|error| HttpClientError::argument(tls_status(&error), Argument::CaPem, format!("ca_pem: {error}")))?;
+        let asleep = Arc::new(AtomicBool::new(false));
+        let handle_used = Arc::new(AtomicBool::new(false));
+        let maker = Maker {
+            clock: Arc::new(SystemClock::new()),
+            resolver_pool: ResolverPool::new(Arc::new(SystemResolver), config.resolver_threads),
+            ledger: Arc::new(DescriptorLedger::new()),
+            tls,
+            spawn_ask: config.spawn_ask,
+            spawn_timeout: config.spawn_timeout,
+            job_timeout: config.job_timeout,
+            idle_connections_max: config.idle_connections_max,
+            idle_timeout: config.idle_timeout,
+            user_agent: config.user_agent,
+        };
+        let (host, drive) = start(&maker, config.worker_threads, config.requests_max, &asleep, &handle_used)?;
+        Ok(Self(Arc::new(Inner {
+            host,
+            drive,
+            maker,
+            spawn_callback: config.spawn_callback,
+            spare: Mutex::default(),
+            bound: Mutex::default(),
+            closed: AtomicBool::new(false),
+            poisoned: AtomicBool::new(false),
+            woken: AtomicBool::new(false),
+            asleep,
+            handle_used,
+            look_first: AtomicBool::new(false),
+            longest_poll_ns: AtomicU64::new(0),
+        })))
+    }
+
+    /// Makes a request. No look-up, no I/O: a driver takes it from here.
+    pub fn request_create(&self, config: RequestConfig) -> Result<u64, HttpClientError> {
+        let (plan, shared) = self.new_request(config, false)?;
+        if !plan.idempotent {
+            self.0.look_first.store(true, Ordering::SeqCst);
+        }
+        let handle = shared.handle();
+        execute_task(self.0.lanes(), shared, plan);
+        Ok(handle)
+    }
+
+    pub(super) fn new_request(
+        &self,
+        config: RequestConfig,
+        silent: bool,
+    ) -> Result<(Plan, Arc<RequestShared>), HttpClientError> {
+        self.0.usable().map_err(|status| HttpClientError::plain(status, Phase::None))?;
+        let now = self.0.maker.clock.read();
+        let (user_data, capacity) = (config.user_data, config.body_buffer_bytes.max(1));
+        let plan = Plan::new(config, now)?;
+        let url = plan.target.display();
+        let host = &self.0.host;
+        let shared = host
+            .insert(|handle| RequestShared::new(handle, user_data, silent, now, url, capacity, host))
+            .map_err(|status| HttpClientError::plain(status, Phase::None))?;
+        Ok((plan, shared))
+    }
+
+    /// The oldest event.
+    pub fn next_event(&self) -> Option<Event> {
+        self.0.host.next_event()
+    }
+
+    /// The oldest question that waits to be pulled.
+    pub fn next_spawn(&self) -> Option<SpawnInfo> {
+        self.0.host.desk.next()
+    }
+
+    /// Answers a question.
+    pub fn decide(&self, spawn_id: u64, decision: Decision) -> Result<Option<Arc<Job>>, Status> {
+        self.0.usable()?;
+        self.0.host.desk.decide(spawn_id, decision)
+    }
+
+    /// One of a request's heads.
+    pub fn request_head(&self, request: u64, which: i32) -> Result<Arc<HeadRecord>, Status> {
+        let shared = self.0.host.find(request)?;
+        let kind = HeadKind::from_code(which).ok_or(Status::EnumRange)?;
+        shared.head(kind).ok_or(Status::NoHead)
+    }
+
+    /// Copies body bytes out; `Ok(0)` is the end.
+    pub fn request_read(&self, request: u64, into: &mut [u8]) -> Result<usize, Status> {
+        self.0.host.find(request)?.read(into)
+    }
+
+    /// Body bytes in place; none is the end.
+    pub fn request_peek(&self, request: u64) -> Result<(*const u8, usize), Status> {
+        self.0.host.find(request)?.peek()
+    }
+
+    /// Drops body bytes.
+    pub fn request_consume(&self, request: u64, len: usize) -> Result<(), Status> {
+        self.0.host.find(request)?.consume(len)
+    }
+
+    /// What a request failed with; status `Ok` inside if it did not.
+    pub fn request_error(&self, request: u64) -> Result<HttpClientError, Status> {
+        let shared = self.0.host.find(request)?;
+        Ok(shared.error().unwrap_or_else(|| HttpClientError::plain(Status::Ok, Phase::None)))
+    }
+
+    /// A request's changes of state.
+    pub fn request_trace(&self, request: u64) -> Result<Vec<TraceEntry>, Status> {
+        Ok(self.0.host.find(request)?.trace())
+    }
+
+    /// A request's present URL, without credentials.
+    pub fn request_url(&self, request: u64) -> Result<Arc<str>, Status> {
+        Ok(self.0.host.find(request)?.url())
+    }
+
+    /// A look at a request.
+    pub fn request_info(&self, request: u64) -> Result<RequestInfo, Status> {
+        Ok(self.0.host.find(request)?.info())
+    }
+
+    /// Asks a request to end; its terminal event comes from the next driving call.
+    pub fn request_cancel(&self, request: u64) -> Result<(), Status> {
+        self.0.host.find(request)?.request_stop(Stop::Cancelled);
+        Ok(())
+    }
+
+    /// Forgets a request; if it lives, it ends by itself. No event of it comes any more.
+    pub fn request_free(&self, request: u64) {
+        if let Ok(shared) = self.0.host.remove(request) {
+            shared.free();
+        }
+        self.0.unbind(request);
+    }
+
+    /// Ends a wait, or the next one.
+    pub fn wakeup(&self) {
+        self.0.woken.store(true, Ordering::SeqCst);
+        match &self.0.drive {
+            Drive::Inline(driven) => driven.lane.executor.notify(),
+            #[cfg(feature = "multi")]
+            Drive::Workers { host_poller, .. } => host_poller.notify(),
+        }
+    }
+
+    /// What the host may put in its own loop.
+    pub fn wait_handle(&self) -> Result<i64, Status> {
+        self.0.usable()?;
+        self.0.handle_used.store(true, Ordering::SeqCst);
+        let poller = match &self.0.drive {
+            Drive::Inline(driven) => {
+                driven.lane.executor.set_host_waits(true);
+                driven.lane.executor.poller()
+            }
+            #[cfg(feature = "multi")]
+            Drive::Workers { host_poller, .. } => {
+                // What happened before the handle was asked for shows, too.
+                host_poller.notify();
+                host_poller.clone()
+            }
+        };
+        poller.handle().ok_or(Status::Unsupported)
+    }
+
+    /// Counts.
+    pub fn stats(&self) -> ClientStats {
+        let host = &self.0.host;
+        let executors = self.0.executor_stats();
+        let lookups = self.0.maker.resolver_pool.stats();
+        let (live, created) = host.counts();
+        ClientStats {
+            task_polls: executors.polls,
+            turns: executors.turns,
+            wakes: executors.wakes,
+            empty_waits: executors.empty_waits,
+            hitches: host.hitches.load(Ordering::Relaxed),
+            connections_opened: host.connections_opened.load(Ordering::Relaxed),
+            connections_reused: host.connections_reused.load(Ordering::Relaxed),
+            lookups_started: lookups.started,
+            lookups_abandoned: lookups.abandoned,
+            jobs_taken: host.desk.jobs_taken(),
+            jobs_expired: host.jobs_expired.load(Ordering::Relaxed),
+            requests_created: created,
+            requests_live: live as u64,
+            events_lost: 0,
+            longest_poll_us: self.0.longest_poll_ns.load(Ordering::Relaxed) / 1_000,
+        }
+    }
+
+    /// After a bug outside any task: from now on only events, shutdown and close.
+    pub fn poison(&self) {
+        self.0.poisoned.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends everything without waiting: requests, connections, threads. A driver that is at work finds out and
+    /// leaves.
+    pub fn close(&self) {
+        self.0.closed.store(true, Ordering::SeqCst);
+        self.0.host.clear();
+        lock(&self.0.spare).clear();
+        lock(&self.0.bound).clear();
+        match &self.0.drive {
+            Drive::Inline(driven) => {
+                driven.dispose();
+                driven.lane.executor.notify();
+            }
+            #[cfg(feature = "multi")]
+            Drive::Workers { workers, host_poller, .. } => {
+                if let Ok(workers) = workers.try_lock() {
+                    workers.stop();
+                }
+                host_poller.notify();
+            }
+        }
+    }
+
+    /// In a forked child: closes this process's copies of the descriptors and touches nothing else. The caller leaks
+    /// the client.
+    pub fn abandon_after_fork(&self) {
+        self.0.maker.ledger.set_forked();
+        self.0.maker.ledger.close_all();
+    }
+}
+
+impl Driven {
+    /// Drops the executor, unless a driver has it: that one will.
+    pub fn dispose(&self) {
+        let executor = match self.executor.try_lock() {
+            Ok(mut place) => place.take(),
+            Err(_) => None,
+        };
+        drop(executor);
+    }
+}
+
+impl Inner {
+    /// The client answers.
+    pub fn usable(&self) -> Result<(), Status> {
+        if self.poisoned.load(Ordering::SeqCst) {
+            return Err(Status::Poisoned);
+        }
+        self.open()
+    }
+
+    /// Not freed. Shutdown asks no more than this: it works on a poisoned client.
+    pub fn open(&self) -> Result<(), Status> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Status::Shutdown);
+        }
+        Ok(())
+    }
+
+    /// The lanes of requests that are not `perform`ed.
+    pub fn lanes(&self) -> &[Lane<OsNet>] {
+        match &self.drive {
+            Drive::Inline(driven) => std::slice::from_ref(&driven.lane),
+            #[cfg(feature = "multi")]
+            Drive::Workers { lanes, .. } => lanes,
+        }
+    }
+
+    /// An executor for one call of `perform`.
+    pub fn lend(&self) -> Result<Arc<Driven>, HttpClientError> {
+        if let Some(driven) = lock(&self.spare).pop() {
+            return Ok(driven);
+        }
+        self.maker.driven(&self.host)
+    }
+
+    /// The lane that carries a performed request.
+    pub fn bind(&self, request: u64, driven: &Arc<Driven>) {
+        lock(&self.bound).insert(request, driven.clone());
+    }
+
+    /// The lane that carries a request, if it is a performed one.
+    pub fn bound_to(&self, request: u64) -> Option<Arc<Driven>> {
+        lock(&self.bound).get(&request).cloned()
+    }
+
+    /// Lanes that carry performed requests.
+    pub fn bound_lanes(&self) -> Vec<Arc<Driven>> {
+        lock(&self.bound).values().cloned().collect()
+    }
+
+    /// A performed request is over or freed: its lane may serve another.
+    pub fn unbind(&self, request: u64) {
+        let Some(driven) = lock(&self.bound).remove(&request) else { return };
+        self.spare(driven);
+    }
+
+    /// Keeps a lane for the next `perform`.
+    pub fn spare(&self, driven: Arc<Driven>) {
+        if self.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut spare = lock(&self.spare);
+        if spare.len() < SPARE_LANES_MAX {
+            spare.push(driven);
+        }
+    }
+
+    /// Drops the lanes that nobody uses.
+    pub fn drop_spare_lanes(&self) {
+        let spare = std::mem::take(&mut *lock(&self.spare));
+        drop(spare);
+    }
+
+    pub fn resolver_pool(&self) -> &ResolverPool {
+        &self.maker.resolver_pool
+    }
+
+    pub fn clock_now(&self) -> Instant {
+        self.maker.clock.read()
+    }
+}
+
+impl Maker {
+    fn context(&self, executor: &Executor, host: &Arc<HostSide>) -> Arc<Context<OsNet>> {
+        let handle = executor.handle();
+        let (poller, clock) = (handle.poller(), handle.clock());
+        Arc::new(Context {
+            net: OsNet::new(poller, clock, self.resolver_pool.clone(), self.ledger.clone()),
+            pool: Pool::new(self.idle_connections_max, self.idle_timeout),
+            host: host.clone(),
+            tls: Some(self.tls.clone()),
+            spawn_ask: self.spawn_ask,
+            spawn_timeout: self.spawn_timeout,
+            job_timeout: self.job_timeout,
+            user_agent: self.user_agent.clone(),
+            spawn: Box::new(move |task| handle.spawn(task)),
+        })
+    }
+
+    fn executor(&self) -> std::io::Result<(Executor, Recorded)> {
+        let poller = poller::system()?;
+        let recorded = Recorded::new(&self.ledger, &*poller);
+        Ok((Executor::new(poller, self.clock.clone()), recorded))
+    }
+
+    fn driven(&self, host: &Arc<HostSide>) -> Result<Arc<Driven>, HttpClientError> {
+        let (executor, _descriptors) = self.executor().map_err(system)?;
+        let context = self.context(&executor, host);
+        let lane = Lane { executor: executor.handle(), context };
+        Ok(Arc::new(Driven { _descriptors, executor: Mutex::new(Some(executor)), lane }))
+    }
+}
+
+#[cfg(not(feature = "multi"))]
+fn start(
+    maker: &Maker,
+    _worker_threads: Option<usize>,
+    requests_max: usize,
+    _asleep: &Arc<AtomicBool>,
+    _handle_used: &Arc<AtomicBool>,
+) -> Result<(Arc<HostSide>, Drive), HttpClientError> {
+    inline(maker, requests_max)
+}
+
+fn inline(maker: &Maker, requests_max: usize) -> Result<(Arc<HostSide>, Drive), HttpClientError> {
+    // The host drives: whoever raises an event is the one who would be told.
+    let host = HostSide::new(requests_max, Box::new(|| {}));
+    let driven = maker.driven(&host)?;
+    Ok((host, Drive::Inline(driven)))
+}
+
+#[cfg(feature = "multi")]
+fn start(
+    maker: &Maker,
+    worker_threads: Option<usize>,
+    requests_max: usize,
+    asleep: &Arc<AtomicBool>,
+    handle_used: &Arc<AtomicBool>,
+) -> Result<(Arc<HostSide>, Drive), HttpClientError> {
+    let count = worker_threads.unwrap_or(WORKER_THREADS);
+    if count == 0 {
+        return inline(maker, requests_max);
+    }
+    let host_poller = poller::system().map_err(system)?;
+    let mut descriptors = vec![Recorded::new(&maker.ledger, &*host_poller)];
+    let signal = {
+        let (poller, asleep, handle_used) = (host_poller.clone(), asleep.clone(), handle_used.clone());
+        move || {
+            if asleep.swap(false, Ordering::SeqCst) || handle_used.load(Ordering::SeqCst) {
+                poller.notify();
+            }
+        }
+    };
+    let host = HostSide::new(requests_max, Box::new(signal));
+    let made = Mutex::new((Vec::new(), Vec::new()));
+    let workers = crate::valtron::multi::Workers::start(count, |_| {
+        let (executor, recorded) = maker.executor()?;
+        let mut made = lock(&made);
+        made.0.push(maker.context(&executor, &host));
+        made.1.push(recorded);
+        Ok(executor)
+    })
+    .map_err(|error| {
+        let mut failed = system(error);
+        failed.status = Status::NoThread;
+        failed
+    })?;
+    let (contexts, recorded) = std::mem::take(&mut *lock(&made));
+    descriptors.extend(recorded);
+    let lanes = contexts
+        .into_iter()
+        .enumerate()
+        .map(|(index, context)| Lane { executor: workers.handle(index).clone(), context })
+        .collect();
+    let workers = Mutex::new(workers);
+    let drive = Drive::Workers { workers, lanes, host_poller, driver: Mutex::new(()), _descriptors: descriptors };
+    Ok((host, drive))
+}
+
+fn system(error: std::io::Error) -> HttpClientError {
+    let errno = error.raw_os_error().unwrap_or(0);
+    let status = match errno {
+        libc::EMFILE | libc::ENFILE => Status::NoDescriptors,
+        libc::ENOMEM => Status::NoMemory,
+        _ => Status::System,
+    };
+    let mut failed = HttpClientError::new(status, Phase::None, format!("{}: {error}", status.message()));
+    failed.os_errno = errno;
+    failed
+}

@@ -1,0 +1,262 @@
+//! What faces the host: handles, slots, the list of requests that have events. Every call of the host and every task
+//! meets here, under one short lock that is never held while anything else happens.
+
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use super::questions::Desk;
+use super::request::RequestShared;
+use super::status::Status;
+use crate::synca::sync::lock;
+
+/// Bits of a handle's parts: 12 of client tag, 20 of slot, 32 of generation.
+const SLOT_BITS: u32 = 20;
+const GENERATION_BITS: u32 = 32;
+const TAG_MAX: u16 = (1 << 12) - 1;
+
+/// What an event may say; bits are coalesced until the host takes the event.
+pub mod event_flags {
+    /// The final head is readable.
+    pub const HEAD: u32 = 1;
+    /// Body bytes are readable.
+    pub const BODY: u32 = 2;
+    /// Terminal; exactly one per request.
+    pub const DONE: u32 = 4;
+    /// A question waits for the host.
+    pub const SPAWN: u32 = 8;
+    /// A redirect was followed.
+    pub const HOP: u32 = 16;
+    /// An interim response came.
+    pub const INTERIM: u32 = 32;
+    /// Trailers are readable.
+    pub const TRAILERS: u32 = 64;
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // as in the C API
+pub struct Event {
+    pub request: u64,
+    pub user_data: usize,
+    pub flags: u32,
+    pub state: i32,
+    pub status: Status,
+    pub http_status: i32,
+}
+
+struct Slot {
+    generation: u32,
+    request: Option<Arc<RequestShared>>,
+    flags: u32,
+    listed: bool,
+}
+
+#[derive(Default)]
+struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    live: usize,
+    /// Slots with flags, oldest first: each at most once, so it never outgrows the slots.
+    ready: VecDeque<u32>,
+    /// How many slots have flags.
+    with_flags: usize,
+    created: u64,
+    closed: bool,
+}
+
+/// See the module.
+pub struct HostSide {
+    tag: u16,
+    requests_max: usize,
+    table: Mutex<Table>,
+    /// Questions to the host.
+    pub desk: Arc<Desk>,
+    /// Ends a host's wait, where others than the host drive.
+    signal: Box<dyn Fn() + Send + Sync>,
+    /// Handshake steps and other work done inside a poll because a job came too late.
+    pub hitches: AtomicU64,
+    /// Jobs that expired.
+    pub jobs_expired: AtomicU64,
+    /// Connections opened, reused.
+    pub connections_opened: AtomicU64,
+    /// See `connections_opened`.
+    pub connections_reused: AtomicU64,
+}
+
+impl HostSide {
+    /// An empty table with a tag of its own; tags repeat only after 4,095 clients.
+    pub fn new(requests_max: usize, signal: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+        let tag = crate::process::next_client_number() % TAG_MAX + 1;
+        Arc::new(Self {
+            tag,
+            requests_max,
+            table: Mutex::new(Table::default()),
+            desk: Arc::new(Desk::default()),
+            signal,
+            hitches: AtomicU64::new(0),
+            jobs_expired: AtomicU64::new(0),
+            connections_opened: AtomicU64::new(0),
+            connections_reused: AtomicU64::new(0),
+        })
+    }
+
+    /// Reserves a slot and its handle, and puts in what `make` builds from the handle.
+    pub fn insert(&self, make: impl FnOnce(u64) -> Arc<RequestShared>) -> Result<Arc<RequestShared>, Status> {
+        let mut table = lock(&self.table);
+        if table.closed {
+            return Err(Status::Shutdown);
+        }
+        if table.live >= self.requests_max {
+            return Err(Status::TooManyRequests);
+        }
+        let index = match table.free.pop() {
+            Some(index) => index,
+            None if table.slots.len() < 1 << SLOT_BITS => {
+                table.slots.push(Slot { generation: 0, request: None, flags: 0, listed: false });
+                (table.slots.len() - 1) as u32
+            }
+            None => return Err(Status::TooManyRequests),
+        };
+        table.live += 1;
+        table.created += 1;
+        let slot = &mut table.slots[index as usize];
+        slot.generation += 1;
+        let handle = u64::from(self.tag) << (SLOT_BITS + GENERATION_BITS)
+            | u64::from(index) << GENERATION_BITS
+            | u64::from(slot.generation);
+        let request = make(handle);
+        slot.request = Some(request.clone());
+        Ok(request)
+    }
+
+    /// The request under a handle.
+    pub fn find(&self, handle: u64) -> Result<Arc<RequestShared>, Status> {
+        let table = lock(&self.table);
+        let index = self.index_of(&table, handle)?;
+        table.slots[index].request.clone().ok_or(Status::HandleStale)
+    }
+
+    /// Takes the request out; its handle is stale from now on, and no event of it comes any more.
+    pub fn remove(&self, handle: u64) -> Result<Arc<RequestShared>, Status> {
+        let mut table = lock(&self.table);
+        let index = self.index_of(&table, handle)?;
+        let slot = &mut table.slots[index];
+        let request = slot.request.take().ok_or(Status::HandleStale)?;
+        let had_flags = std::mem::take(&mut slot.flags) != 0;
+        // A generation that is spent retires the slot. The slot stays listed if it was: an entry without flags is
+        // passed over.
+        if slot.generation < u32::MAX {
+            table.free.push(index as u32);
+        }
+        table.live -= 1;
+        table.with_flags -= usize::from(had_flags);
+        Ok(request)
+    }
+
+    /// Adds flags to a request's event. Requests of `perform` have none.
+    pub fn raise(&self, handle: u64, flags: u32) {
+        {
+            let mut table = lock(&self.table);
+            let Ok(index) = self.index_of(&table, handle) else { return };
+            let slot = &mut table.slots[index];
+            if slot.request.as_ref().is_none_or(|request| request.is_silent()) {
+                drop(table);
+                (self.signal)();
+                return;
+            }
+            let first = slot.flags == 0 && flags != 0;
+            slot.flags |= flags;
+            let listed = std::mem::replace(&mut slot.listed, true);
+            table.with_flags += usize::from(first);
+            if !listed {
+                table.ready.push_back(index as u32);
+            }
+        }
+        (self.signal)();
+    }
+
+    /// Tells a waiting host to look again.
+    pub fn nudge(&self) {
+        (self.signal)();
+    }
+
+    /// The oldest event.
+    pub fn next_event(&self) -> Option<Event> {
+        let (request, flags) = {
+            let mut table = lock(&self.table);
+            loop {
+                let index = table.ready.pop_front()?;
+                let slot = &mut table.slots[index as usize];
+                slot.listed = false;
+                let flags = std::mem::take(&mut slot.flags);
+                if flags == 0 {
+                    continue;
+                }
+                let request = slot.request.clone();
+                table.with_flags -= 1;
+                if let Some(request) = request {
+                    break (request, flags);
+                }
+            }
+        };
+        Some(request.event(flags))
+    }
+
+    /// Requests with an event.
+    pub fn events_ready(&self) -> usize {
+        lock(&self.table).with_flags
+    }
+
+    /// Live requests, and all that ever were.
+    pub fn counts(&self) -> (usize, u64) {
+        let table = lock(&self.table);
+        (table.live, table.created)
+    }
+
+    /// All live requests.
+    pub fn requests(&self) -> Vec<Arc<RequestShared>> {
+        lock(&self.table).slots.iter().filter_map(|slot| slot.request.clone()).collect()
+    }
+
+    /// No request can be made from now on.
+    pub fn close(&self) {
+        lock(&self.table).closed = true;
+    }
+
+    /// Forgets all requests; handles become stale.
+    pub fn clear(&self) {
+        let dropped: Vec<_> = {
+            let mut table = lock(&self.table);
+            table.closed = true;
+            table.live = 0;
+            table.ready.clear();
+            table.with_flags = 0;
+            for slot in &mut table.slots {
+                slot.flags = 0;
+                slot.listed = false;
+            }
+            table.slots.iter_mut().filter_map(|slot| slot.request.take()).collect()
+        };
+        for request in dropped {
+            request.free();
+        }
+    }
+
+    fn index_of(&self, table: &Table, handle: u64) -> Result<usize, Status> {
+        let tag = (handle >> (SLOT_BITS + GENERATION_BITS)) as u16;
+        if handle == 0 || tag == 0 {
+            return Err(Status::Handle);
+        }
+        if tag != self.tag {
+            return Err(Status::HandleForeign);
+        }
+        let index = (handle >> GENERATION_BITS) as usize & ((1 << SLOT_BITS) - 1);
+        let generation = handle as u32;
+        match table.slots.get(index) {
+            Some(slot) if slot.generation == generation && slot.request.is_some() => Ok(index),
+            Some(slot) if generation != 0 && generation <= slot.generation => Err(Status::HandleStale),
+            _ => Err(Status::Handle),
+        }
+    }
+}

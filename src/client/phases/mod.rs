@@ -1,0 +1,12 @@
+//! The steps of each state of a request; the states themselves, and who follows whom, stand in [`task`](super::task).
+
+mod connecting;
+mod receiving;
+mod redirecting;
+mod sending;
+
+use super::error::HttpClientError;
+use super::task::Move;
+
+/// A step's outcome.
+type Outcome<N> = Result<Move<N>, HttpClientError>;

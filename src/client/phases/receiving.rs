@@ -1,0 +1,419 @@
+//! The answer comes in: status line, header lines, body.
+
+use std::sync::{Arc, Mutex};
+
+use super::Outcome;
+use crate::client::connection::{lost, Connection, Read};
+use crate::client::error::{HttpClientError, Phase};
+use crate::client::redirects;
+use crate::client::request::{Direct, DirectBody, HeadRecord, Intake, Milestone};
+use crate::client::status::Status;
+use crate::client::task::{BodyStream, Core, HttpRequestState, Machine, Move, Receiving, ReceivingBody};
+use crate::net::Net;
+use crate::proto::{
+    redirect_location, response_framing, BodyDecoder, BodyKind, CloseReason, Framing, HeadStep, ProtocolError,
+    ResponseHead,
+};
+use crate::synca::sync::lock;
+use crate::valtron::DoNext;
+
+/// Reads per step, lest one download hold up the rest. A read is one receive buffer, or one TLS record.
+const READS_PER_STEP_MAX: usize = 4;
+
+/// What a look for a head found.
+enum Look {
+    /// All that came so far is in the buffer, and it is no whole head.
+    Short,
+    Head(usize, ResponseHead),
+}
+
+impl<N: Net> Receiving<N> {
+    /// Waits for a whole status line.
+    pub(in crate::client) fn step_intro(mut self, core: &mut Core<N>) -> Outcome<N> {
+        loop {
+            if !self.buffer.is_empty() {
+                let line_ended = memchr::memchr(b'\n', &self.buffer).is_some();
+                if line_ended {
+                    core.shared.enter(HttpRequestState::ReceivingHeaders, core.context.net.now());
+                    return Ok(Move::To(Machine::ReceivingHeaders(self)));
+                }
+                // A peer that does not speak HTTP is found out before its first line ends.
+                self.look(core)?;
+            }
+            match self.fill(core)? {
+                Filled::Bytes => {}
+                Filled::Nothing => return Ok(Move::Wait(Machine::ReceivingIntro(self))),
+                Filled::End(error) => return self.ended(core, error),
+            }
+        }
+    }
+
+    /// Waits for the blank line.
+    pub(in crate::client) fn step_headers(mut self, core: &mut Core<N>) -> Outcome<N> {
+        loop {
+            if let Look::Head(used, head) = self.look(core)? {
+                self.buffer.drain(..used);
+                return self.headed(core, head);
+            }
+            match self.fill(core)? {
+                Filled::Bytes => {}
+                Filled::Nothing => return Ok(Move::Wait(Machine::ReceivingHeaders(self))),
+                Filled::End(error) => return self.ended(core, error),
+            }
+        }
+    }
+
+    fn look(&mut self, core: &Core<N>) -> Result<Look, HttpClientError> {
+        match self.reader.parse(&self.buffer, &core.plan.limits) {
+            Ok(HeadStep::NeedMore) => Ok(Look::Short),
+            Ok(HeadStep::Complete { used, head }) => Ok(Look::Head(used, head)),
+            Err(error) => Err(HttpClientError::protocol(error, Phase::FirstByte)),
+        }
+    }
+
+    fn fill(&mut self, core: &mut Core<N>) -> Result<Filled, HttpClientError> {
+        let (connection, buffer) = (&mut self.connection, &mut self.buffer);
+        let was_empty = buffer.is_empty();
+        let outcome = core.context.net.with_scratch(|scratch| {
+            let outcome = connection.read(scratch);
+            if let Ok(Read::Bytes(count)) = outcome {
+                if buffer.try_reserve(count).is_err() {
+                    return Err(HttpClientError::plain(Status::NoMemory, Phase::FirstByte));
+                }
+                buffer.extend_from_slice(&scratch[..count]);
+            }
+            Ok(outcome)
+        })?;
+        match outcome {
+            Ok(Read::Bytes(_)) => {
+                if was_empty {
+                    core.reach(Milestone::FirstByte);
+                }
+                Ok(Filled::Bytes)
+            }
+            Ok(Read::WouldBlock) => Ok(Filled::Nothing),
+            Ok(Read::End | Read::TruncatedEnd) => {
+                let error = match self.reader.finish(&self.buffer) {
+                    Err(error) => HttpClientError::protocol(error, Phase::FirstByte),
+                    Ok(()) => lost(Phase::FirstByte, "the peer closed the connection without an answer"),
+                };
+                Ok(Filled::End(error))
+            }
+            Err(error) => Ok(Filled::End(error.into_error(&core.plan.target.origin().host, Phase::FirstByte))),
+        }
+    }
+
+    /// The stream ended inside a head. If not a byte came over a reused connection, it was dead before: ask again, if
+    /// that is safe.
+    fn ended(self, core: &mut Core<N>, error: HttpClientError) -> Outcome<N> {
+        let silent = self.buffer.is_empty() && self.reader.interims() == 0;
+        if silent && self.connection.reused() && !core.retried && core.plan.idempotent {
+            core.retried = true;
+            drop(self);
+            return core.connect(true);
+        }
+        Err(error)
+    }
+
+    fn headed(mut self, core: &mut Core<N>, head: ResponseHead) -> Outcome<N> {
+        if head.is_upgrade() {
+            return Err(HttpClientError::protocol(ProtocolError::UpgradeUnasked, Phase::FirstByte));
+        }
+        let method = core.plan.method.clone();
+        let framing =
+            response_framing(&method, &head).map_err(|error| HttpClientError::protocol(error, Phase::FirstByte))?;
+        if head.is_interim() {
+            core.shared.add_interim(head);
+            core.shared.enter(HttpRequestState::ReceivingIntro, core.context.net.now());
+            // The phase's clock runs on: endless interim responses do not buy time.
+            return Ok(Move::To(Machine::ReceivingIntro(self)));
+        }
+        core.reach(Milestone::Head);
+        let next = self.next_hop(core, &head)?;
+        let record = Arc::new(HeadRecord::new(head, core.shared.url()));
+        let early = std::mem::take(&mut self.buffer);
+        let body = self.stream(core, framing, early);
+        match next {
+            Some(plan) => core.redirect(body, record, plan),
+            None => core.receive_body(body, record, total(&framing)),
+        }
+    }
+
+    /// The request that follows, if this response redirects and redirects are wanted.
+    fn next_hop(
+        &self,
+        core: &Core<N>,
+        head: &ResponseHead,
+    ) -> Result<Option<crate::client::task::Plan>, HttpClientError> {
+        let Some(left) = core.plan.redirects_left else { return Ok(None) };
+        if !redirects::redirects(head.status) {
+            return Ok(None);
+        }
+        let location = redirect_location(head).map_err(|error| HttpClientError::protocol(error, Phase::Redirect))?;
+        let Some(location) = location else { return Ok(None) };
+        if left == 0 {
+            return Err(HttpClientError::plain(Status::TooManyRedirects, Phase::Redirect));
+        }
+        redirects::follow(&core.plan, head.status, location).map(Some)
+    }
+
+    fn stream(self, core: &Core<N>, framing: Framing, early: Vec<u8>) -> BodyStream<N> {
+        let keep_alive = match framing.keep_alive {
+            Ok(()) if self.unsent => Err(CloseReason::RequestUnsent),
+            Ok(()) if core.plan.asks_close() => Err(CloseReason::RequestClose),
+            other => other,
+        };
+        let decoder = BodyDecoder::new(framing.body, &core.plan.limits);
+        BodyStream { connection: self.connection, early, decoder, keep_alive, failed: None }
+    }
+}
+
+fn total(framing: &Framing) -> Option<u64> {
+    match framing.body {
+        BodyKind::None => Some(0),
+        BodyKind::Length(total) => Some(total),
+        BodyKind::Chunked | BodyKind::UntilClose => None,
+    }
+}
+
+enum Filled {
+    Bytes,
+    Nothing,
+    End(HttpClientError),
+}
+
+impl<N: Net> Core<N> {
+    /// The head is final: the host sees it, the body follows.
+    pub(in crate::client) fn receive_body(
+        &mut self,
+        stream: BodyStream<N>,
+        head: Arc<HeadRecord>,
+        total: Option<u64>,
+    ) -> Outcome<N> {
+        self.enter(HttpRequestState::ReceivingBody, self.plan.timeouts.idle);
+        let stream = Arc::new(Mutex::new(Some(stream)));
+        self.shared.set_final_head(head, total, self.waker.clone(), stream.clone());
+        Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, parked: false })))
+    }
+
+    /// The peer made progress, or was not waited for.
+    fn restart_idle_clock(&mut self) {
+        let now = self.context.net.now();
+        self.deadline = self.plan.timeouts.idle.map(|limit| now.after(limit));
+    }
+
+    /// A connection that has done its work serves again, if nothing speaks against it.
+    pub(in crate::client) fn release(&self, connection: Connection<N>, keep_alive: Result<(), CloseReason>) {
+        if keep_alive.is_err() {
+            return;
+        }
+        if let Some(task) = self.context.pool.put(&self.context.net, connection, self.context.net.now()) {
+            (self.context.spawn)(DoNext::boxed(task, |()| {}));
+        }
+    }
+}
+
+/// What one piece of a body came to.
+pub(in crate::client) enum Piece {
+    /// So many bytes of body were taken.
+    Taken(usize),
+    /// Nothing came.
+    Nothing,
+}
+
+impl<N: Net> ReceivingBody<N> {
+    pub(in crate::client) fn step(mut self, core: &mut Core<N>) -> Outcome<N> {
+        let shared_stream = self.stream.clone();
+        let mut place = lock(&shared_stream);
+        let Some(stream) = place.as_mut() else { return Err(HttpClientError::plain(Status::Internal, Phase::Body)) };
+        if let Some(error) = stream.failed.take() {
+            return Err(error);
+        }
+        let was_parked = std::mem::replace(&mut self.parked, false);
+        let mut moved = false;
+        for _ in 0..READS_PER_STEP_MAX {
+            if stream.decoder.is_done() {
+                break;
+            }
+            let room = match core.shared.intake(stream.connection.readable_hint()) {
+                Intake::Room(room) => room,
+                Intake::Full | Intake::Direct => {
+                    self.parked = true;
+                    // The host's slowness is not the peer's.
+                    core.deadline = None;
+                    return Ok(Move::Wait(Machine::ReceivingBody(self)));
+                }
+            };
+            let shared = core.shared.clone();
+            let host = &core.plan.target.origin().host;
+            let piece = stream.piece(&core.context.net, host, room, &mut |bytes| {
+                shared.push_body(bytes).map_err(|_| HttpClientError::plain(Status::NoMemory, Phase::Body))
+            })?;
+            match piece {
+                Piece::Taken(_) => moved = true,
+                Piece::Nothing => {
+                    if moved || was_parked {
+                        core.restart_idle_clock();
+                    }
+                    return Ok(Move::Wait(Machine::ReceivingBody(self)));
+                }
+            }
+        }
+        if !stream.decoder.is_done() {
+            core.restart_idle_clock();
+            return Ok(Move::Yield(Machine::ReceivingBody(self)));
+        }
+        if let Some(trailers) = stream.decoder.take_trailers() {
+            core.shared.set_trailers(trailers);
+        }
+        if let Some(stream) = place.take() {
+            stream.leave(core);
+        }
+        Ok(Move::Finish)
+    }
+}
+
+/// The host reads straight from the socket.
+impl<N: Net> DirectBody for Option<BodyStream<N>> {
+    fn read_direct(&mut self, into: &mut [u8]) -> Direct {
+        let Some(stream) = self else { return Direct::Nothing };
+        if stream.failed.is_some() || !stream.early.is_empty() || stream.decoder.is_done() {
+            return Direct::Nothing;
+        }
+        let limit = match stream.decoder.remaining() {
+            Some(rest) if rest < into.len() as u64 => rest as usize + 1,
+            _ => into.len(),
+        };
+        let count = match stream.connection.read(&mut into[..limit]) {
+            Ok(Read::Bytes(count)) => count,
+            Ok(Read::WouldBlock) => return Direct::Nothing,
+            // Ends and errors are the task's: it reads again, and finds the same.
+            Ok(Read::End) => {
+                stream.failed =
+                    stream.decoder.finish().err().map(|error| HttpClientError::protocol(error, Phase::Body));
+                return Direct::Nothing;
+            }
+            Ok(Read::TruncatedEnd) => {
+                stream.failed = Some(truncated(&stream.decoder));
+                return Direct::Nothing;
+            }
+            Err(error) => {
+                let host = stream.connection.origin().host.clone();
+                stream.failed = Some(error.into_error(&host, Phase::Body));
+                return Direct::Nothing;
+            }
+        };
+        // Body bytes move to the front, over the framing between them; there is never more body than input.
+        let (mut used, mut taken) = (0, 0);
+        while used < count && !stream.decoder.is_done() {
+            let step = match stream.decoder.decode(&into[used..count]) {
+                Ok(step) => step,
+                Err(error) => {
+                    stream.failed = Some(HttpClientError::protocol(error, Phase::Body));
+                    break;
+                }
+            };
+            let data = used + step.data.start..used + step.data.end;
+            let length = data.len();
+            if data.start != taken {
+                into.copy_within(data, taken);
+            }
+            taken += length;
+            used += step.used;
+            if step.used == 0 {
+                break;
+            }
+        }
+        if stream.failed.is_none() {
+            stream.early.extend_from_slice(&into[used..count]);
+        }
+        Direct::Bytes(taken)
+    }
+
+    fn needs_task(&self) -> bool {
+        self.as_ref()
+            .is_some_and(|stream| stream.failed.is_some() || stream.decoder.is_done() || !stream.early.is_empty())
+    }
+}
+
+impl<N: Net> BodyStream<N> {
+    /// Gives the connection back after the body's end.
+    pub(in crate::client) fn leave(self, core: &Core<N>) {
+        let keep_alive = match self.keep_alive {
+            Ok(()) if !self.early.is_empty() => Err(CloseReason::ExcessBytes),
+            other => other,
+        };
+        core.release(self.connection, keep_alive);
+    }
+
+    /// Decodes what came with the head, else reads once; body bytes go to `sink`.
+    pub(in crate::client) fn piece(
+        &mut self,
+        net: &N,
+        host: &str,
+        room: usize,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), HttpClientError>,
+    ) -> Result<Piece, HttpClientError> {
+        if !self.early.is_empty() {
+            let early = std::mem::take(&mut self.early);
+            let (used, taken) = decode(&mut self.decoder, &early, sink)?;
+            self.early = early[used..].to_vec();
+            return Ok(Piece::Taken(taken));
+        }
+        let (connection, decoder, excess) = (&mut self.connection, &mut self.decoder, &mut self.early);
+        // One byte more than the rest of the body: so a full read tells of excess, and an exact one tells the poller
+        // that the socket is empty, without another call.
+        let limit = match decoder.remaining() {
+            Some(rest) if rest < room as u64 => rest as usize + 1,
+            _ => room,
+        };
+        net.with_scratch(|scratch| {
+            let limit = limit.min(scratch.len());
+            match connection.read(&mut scratch[..limit]) {
+                Ok(Read::Bytes(count)) => {
+                    let (used, taken) = decode(decoder, &scratch[..count], sink)?;
+                    excess.extend_from_slice(&scratch[used..count]);
+                    Ok(Piece::Taken(taken))
+                }
+                Ok(Read::WouldBlock) => Ok(Piece::Nothing),
+                Ok(Read::End) => {
+                    decoder.finish().map_err(|error| HttpClientError::protocol(error, Phase::Body))?;
+                    Ok(Piece::Taken(0))
+                }
+                Ok(Read::TruncatedEnd) => Err(truncated(decoder)),
+                Err(error) => Err(error.into_error(host, Phase::Body)),
+            }
+        })
+    }
+}
+
+/// An end without close_notify: by accident or by attack, bytes may be missing (RFC 9112 section 9.8).
+fn truncated(decoder: &BodyDecoder) -> HttpClientError {
+    let text = "the TLS connection was closed without close_notify: the body may be cut off";
+    let mut error = HttpClientError::new(Status::BodyTruncated, Phase::Body, text);
+    error.received = Some(decoder.received());
+    error.expected = decoder.remaining().map(|rest| decoder.received().saturating_add(rest));
+    error
+}
+
+/// Feeds the decoder until it wants no more; returns how much it used, and how much of that was body.
+fn decode(
+    decoder: &mut BodyDecoder,
+    input: &[u8],
+    sink: &mut dyn FnMut(&[u8]) -> Result<(), HttpClientError>,
+) -> Result<(usize, usize), HttpClientError> {
+    let (mut used, mut taken) = (0, 0);
+    while used < input.len() && !decoder.is_done() {
+        let step = decoder.decode(&input[used..]).map_err(|error| HttpClientError::protocol(error, Phase::Body))?;
+        let data = &input[used..][step.data];
+        if !data.is_empty() {
+            sink(data)?;
+            taken += data.len();
+        }
+        if step.used == 0 {
+            break;
+        }
+        used += step.used;
+    }
+    Ok((used, taken))
+}

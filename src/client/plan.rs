@@ -1,0 +1,183 @@
+//! What a request is to do: checked once when it is made, changed only by redirects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::{Body, RequestConfig};
+use super::error::{Argument, HttpClientError};
+use super::status::Status;
+use super::target::Target;
+use crate::proto::{self, Limits, RequestBody, RequestHead, RequestHeadError};
+use crate::valtron::time::Instant;
+
+/// Header lines of one request at most: far above real ones, and it bounds the head.
+pub const REQUEST_HEADERS_MAX: usize = 1_000;
+/// Bytes of one request head at most; servers commonly stop at 8 to 64 KiB.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 1 << 20;
+
+/// Limits per phase; `None`: no limit. See [`RequestConfig`].
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // as in `RequestConfig`
+pub struct Timeouts {
+    pub resolve: Option<Duration>,
+    pub connect: Option<Duration>,
+    pub tls: Option<Duration>,
+    pub send: Option<Duration>,
+    pub first_byte: Option<Duration>,
+    pub idle: Option<Duration>,
+}
+
+/// See the module.
+#[derive(Clone)]
+#[allow(missing_docs)] // as in `RequestConfig`
+pub struct Plan {
+    pub method: Arc<str>,
+    pub target: Target,
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    pub body: Option<Body>,
+    pub idempotent: bool,
+    /// `None`: a 3xx is handed back.
+    pub redirects_left: Option<u32>,
+    pub downgrade_allowed: bool,
+    pub timeouts: Timeouts,
+    pub limits: Limits,
+    /// For everything, redirects included.
+    pub deadline: Option<Instant>,
+    pub priority: i32,
+}
+
+impl Plan {
+    /// Checks a request as the host described it. Every mistake in it is found here, before anything is sent.
+    pub fn new(config: RequestConfig, now: Instant) -> Result<Self, HttpClientError> {
+        let target = Target::parse(&config.url)?;
+        if config.method.eq_ignore_ascii_case("CONNECT") {
+            return Err(HttpClientError::argument(
+                Status::MethodUnsupported,
+                Argument::Method,
+                Status::MethodUnsupported.message(),
+            ));
+        }
+        if config.headers.len() > REQUEST_HEADERS_MAX {
+            let text = format!("headers: {} lines, more than {REQUEST_HEADERS_MAX}", config.headers.len());
+            return Err(HttpClientError::argument(Status::HeaderTooMany, Argument::Headers, text));
+        }
+        let idempotent = config.idempotent.unwrap_or_else(|| proto::is_idempotent(&config.method));
+        let mut headers = config.headers;
+        if let Some(credentials) = target.basic_credentials()? {
+            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"authorization")) {
+                headers.push((b"Authorization".to_vec(), credentials.into_bytes()));
+            }
+        }
+        let plan = Self {
+            method: config.method.into(),
+            target,
+            headers,
+            body: config.body,
+            idempotent,
+            redirects_left: config.redirects_max,
+            downgrade_allowed: config.redirect_downgrade_allowed,
+            timeouts: Timeouts {
+                resolve: config.resolve_timeout,
+                connect: config.connect_timeout,
+                tls: config.tls_timeout,
+                send: config.send_timeout,
+                first_byte: config.first_byte_timeout,
+                idle: config.idle_timeout,
+            },
+            limits: Limits {
+                head_bytes_max: config.head_bytes_max,
+                header_count_max: config.headers_max,
+                interim_count_max: config.interim_max,
+                ..Limits::default()
+            },
+            deadline: config.total_timeout.map(|limit| now.after(limit)),
+            priority: config.priority,
+        };
+        // Encoding it once is the check; the bytes are made again when they are sent.
+        plan.encode("")?;
+        Ok(plan)
+    }
+
+    /// The request head as bytes.
+    pub fn encode(&self, user_agent: &str) -> Result<Vec<u8>, HttpClientError> {
+        let mut headers: Vec<(&[u8], &[u8])> = Vec::with_capacity(self.headers.len() + 2);
+        let has = |wanted: &[u8]| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        headers.extend(self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())));
+        // Ours come last, so that an error's index is the caller's.
+        if !user_agent.is_empty() && !has(b"user-agent") {
+            headers.push((b"User-Agent", user_agent.as_bytes()));
+        }
+        if !has(b"accept") {
+            headers.push((b"Accept", b"*/*"));
+        }
+        let body = match &self.body {
+            Some(body) => RequestBody::Length((**body).as_ref().len() as u64),
+            None => RequestBody::None,
+        };
+        let target = self.target.request_target();
+        let host = self.target.host_field();
+        let head = RequestHead { method: &self.method, target: &target, host: &host, headers: &headers, body };
+        let mut out = Vec::new();
+        head.encode(&mut out).map_err(|error| self.refused(error))?;
+        if out.len() > REQUEST_HEAD_BYTES_MAX {
+            let text = format!("headers: {} bytes in all, more than {REQUEST_HEAD_BYTES_MAX}", out.len());
+            return Err(HttpClientError::argument(Status::HeaderTooMany, Argument::Headers, text));
+        }
+        Ok(out)
+    }
+
+    /// The caller asked for the connection to be closed after this request.
+    pub fn asks_close(&self) -> bool {
+        self.headers.iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case(b"connection")
+                && value.split(|b| *b == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(b"close"))
+        })
+    }
+
+    fn refused(&self, error: RequestHeadError) -> HttpClientError {
+        let name = |index: usize| {
+            let name = self.headers.get(index).map(|(name, _)| name.as_slice()).unwrap_or_default();
+            String::from_utf8_lossy(&name[..name.len().min(64)]).into_owned()
+        };
+        match error {
+            RequestHeadError::MethodNotToken => {
+                HttpClientError::argument(Status::Method, Argument::Method, Status::Method.message())
+            }
+            RequestHeadError::HeaderName { index, at } => HttpClientError::argument(
+                Status::HeaderName,
+                Argument::Headers,
+                format!("headers: the name of header {index} ({:?}) is not a token: byte {at}", name(index)),
+            )
+            .at_index(index),
+            RequestHeadError::HeaderValue { index, at } => HttpClientError::argument(
+                Status::HeaderValue,
+                Argument::Headers,
+                format!(
+                    "headers: the value of header {index} ({:?}) holds a control character at byte {at}",
+                    name(index)
+                ),
+            )
+            .at_index(index),
+            RequestHeadError::HeaderForbidden { index, name } => HttpClientError::argument(
+                Status::HeaderForbidden,
+                Argument::Headers,
+                format!("headers: header {index} ({name:?}) contradicts the body or the connection"),
+            )
+            .at_index(index),
+            RequestHeadError::NoMemory => {
+                HttpClientError::argument(Status::NoMemory, Argument::Headers, Status::NoMemory.message())
+            }
+            other => HttpClientError::argument(Status::UrlSyntax, Argument::Url, format!("url: {other}")),
+        }
+    }
+
+    /// A bare plan for unit tests.
+    #[cfg(test)]
+    pub fn for_tests(url: &str, method: &str) -> Self {
+        let config = RequestConfig { url: url.to_owned(), method: method.to_owned(), ..RequestConfig::default() };
+        match Self::new(config, Instant::default()) {
+            Ok(plan) => plan,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Idle connections of one executor. They are watched: one that dies, or that speaks unasked, is closed at once.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::target::Origin;
+use crate::net::Net;
+use crate::synca::sync::lock;
+use crate::synca::{Entry, EntryList, TaskWaker};
+use crate::valtron::poller::WatchList;
+use crate::valtron::time::Instant;
+use crate::valtron::{NoAction, SocketKey, TaskIterator, TaskStatus, Wait};
+
+struct Idle<N: Net> {
+    connection: Connection<N>,
+    since: Instant,
+}
+
+struct Inner<N: Net> {
+    idle: EntryList<Idle<N>>,
+    by_origin: HashMap<Origin, Vec<Entry>>,
+    by_key: HashMap<SocketKey, Entry>,
+    by_age: BTreeSet<(Instant, Entry)>,
+    /// The task that looks after them runs.
+    attended: bool,
+    waker: Option<TaskWaker>,
+}
+
+/// See the module. Cheap to clone.
+pub struct Pool<N: Net> {
+    inner: Arc<Mutex<Inner<N>>>,
+    watch: Arc<WatchList>,
+    idle_max: usize,
+    idle_timeout: Option<Duration>,
+}
+
+impl<N: Net> Clone for Pool<N> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            watch: self.watch.clone(),
+            idle_max: self.idle_max,
+            idle_timeout: self.idle_timeout,
+        }
+    }
+}
+
+impl<N: Net> Pool<N> {
+    /// An empty pool.
+    pub fn new(idle_max: usize, idle_timeout: Option<Duration>) -> Self {
+        Self {
+            inner: Arc::new(Mutex::new(Inner {
+                idle: EntryList::new(),
+                by_origin: HashMap::new(),
+                by_key: HashMap::new(),
+                by_age: BTreeSet::new(),
+                attended: false,
+                waker: None,
+            })),
+            watch: Arc::new(WatchList::default()),
+            idle_max,
+            idle_timeout,
+        }
+    }
+
+    /// The connection to `origin` that was used last, if one is alive as far as is known. Last in, first out: the
+    /// rest may grow old.
+    pub fn take(&self, origin: &Origin, now: Instant) -> Option<Connection<N>> {
+        let mut dead = Vec::new();
+        let found = {
+            let mut inner = lock(&self.inner);
+            loop {
+                let Some(entry) = inner.by_origin.get_mut(origin).and_then(Vec::pop) else { break None };
+                let Some(mut idle) = inner.remove(entry) else { continue };
+                let old = self.idle_timeout.is_some_and(|timeout| now.since(idle.since) >= timeout);
+                if old || idle.connection.readable_hint() {
+                    dead.push(idle);
+                    continue;
+                }
+                idle.connection.set_reused();
+                break Some(idle.connection);
+            }
+        };
+        drop(dead);
+        found
+    }
+
+    /// Keeps a connection for the next request. Returns a task to be spawned if nobody looks after the pool yet.
+    pub fn put(&self, net: &N, connection: Connection<N>, now: Instant) -> Option<PoolTask<N>> {
+        if self.idle_max == 0 || !connection.is_clean() {
+            return None;
+        }
+        let key = connection.key();
+        if net.watch(key, &self.watch) {
+            // Bytes or an end are there already: nothing says whose answer they would be.
+            return None;
+        }
+        let mut inner = lock(&self.inner);
+        let mut evicted = None;
+        while inner.idle.len() >= self.idle_max {
+            let Some((_, oldest)) = inner.by_age.first().copied() else { break };
+            evicted = inner.unlink(oldest);
+        }
+        let origin = connection.origin().clone();
+        let entry = inner.idle.insert(Idle { connection, since: now });
+        inner.by_origin.entry(origin).or_default().push(entry);
+        inner.by_key.insert(key, entry);
+        inner.by_age.insert((now, entry));
+        let start = !std::mem::replace(&mut inner.attended, true);
+        drop(inner);
+        drop(evicted);
+        start.then(|| PoolTask { pool: self.clone(), keys: Vec::new(), now: net.clone() })
+    }
+
+    /// Closes all idle connections.
+    pub fn clear(&self) {
+        let dropped = {
+            let mut inner = lock(&self.inner);
+            inner.by_origin.clear();
+            inner.by_key.clear();
+            inner.by_age.clear();
+            std::mem::take(&mut inner.idle)
+        };
+        drop(dropped);
+    }
+
+    /// Idle connections.
+    pub fn len(&self) -> usize {
+        lock(&self.inner).idle.len()
+    }
+
+    /// No idle connections.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<N: Net> Inner<N> {
+    /// Takes an entry out that is no longer in `by_origin`.
+    fn remove(&mut self, entry: Entry) -> Option<Idle<N>> {
+        let idle = self.idle.remove(entry)?;
+        self.by_key.remove(&idle.connection.key());
+        self.by_age.remove(&(idle.since, entry));
+        Some(idle)
+    }
+
+    /// Takes an entry out of everything.
+    fn unlink(&mut self, entry: Entry) -> Option<Idle<N>> {
+        let idle = self.remove(entry)?;
+        if let Some(list) = self.by_origin.get_mut(idle.connection.origin()) {
+            list.retain(|other| *other != entry);
+            if list.is_empty() {
+                self.by_origin.remove(idle.connection.origin());
+            }
+        }
+        Some(idle)
+    }
+}
+
+/// Looks after a pool: closes what died and what grew old.
+pub struct PoolTask<N: Net> {
+    pool: Pool<N>,
+    keys: Vec<SocketKey>,
+    now: N,
+}
+
+impl<N: Net> TaskIterator for PoolTask<N> {
+    type Ready = ();
+    type Pending = Wait;
+    type Spawner = NoAction;
+
+    fn started(&mut self, waker: &TaskWaker) {
+        self.pool.watch.set_waker(waker.clone());
+        lock(&self.pool.inner).waker = Some(waker.clone());
+    }
+
+    fn next(&mut self) -> Option<TaskStatus<(), Wait, NoAction>> {
+        let now = self.now.now();
+        self.pool.watch.drain(&mut self.keys);
+        let mut closed = Vec::new();
+        let deadline = {
+            let mut inner = lock(&self.pool.inner);
+            for key in self.keys.drain(..) {
+                if let Some(entry) = inner.by_key.get(&key).copied() {
+                    closed.extend(inner.unlink(entry));
+                }
+            }
+            let deadline = loop {
+                let (Some((since, entry)), Some(timeout)) = (inner.by_age.first().copied(), self.pool.idle_timeout)
+                else {
+                    break None;
+                };
+                if now.since(since) < timeout {
+                    break Some(since.after(timeout));
+                }
+                closed.extend(inner.unlink(entry));
+            };
+            if inner.idle.is_empty() {
+                // The next put starts another.
+                inner.attended = false;
+                inner.waker = None;
+                return None;
+            }
+            deadline
+        };
+        drop(closed);
+        Some(TaskStatus::Pending(Wait::EXTERNAL.no_later_than(deadline)))
+    }
+}

@@ -1,0 +1,299 @@
+//! The host's say: questions about the actions a request spawns, and the jobs a host takes to its own threads.
+//!
+//! A question belongs to the task that asks it. The task parks on its waker and on the answer's deadline; whoever
+//! answers, from any thread, wakes it. So no callback ever runs inside a task, and an unanswered question needs
+//! nobody's care.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::{Arc, Mutex};
+
+use super::status::Status;
+use crate::synca::sync::lock;
+use crate::synca::TaskWaker;
+
+/// What a request wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum SpawnKind {
+    /// Follow a redirect.
+    Redirect = 1,
+    /// Do a TLS handshake.
+    TlsUpgrade = 2,
+    /// Look a name up.
+    Resolve = 4,
+}
+
+/// The host's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The library does it.
+    Run,
+    /// It is not done.
+    Deny,
+    /// The host runs the work as a job; for a redirect, as `Run`.
+    Take,
+    /// Only from the callback: the answer comes later, by id.
+    Later,
+}
+
+/// A question, as the host sees it.
+#[derive(Clone, Debug)]
+pub struct SpawnInfo {
+    /// Names the action; the steps of one handshake share it.
+    pub spawn_id: u64,
+    /// The request's handle.
+    pub request: u64,
+    /// The request's user data.
+    pub user_data: usize,
+    /// What it is about.
+    pub kind: SpawnKind,
+    /// The handshake's step, from 0.
+    pub step: u32,
+    /// The redirect's status, else 0.
+    pub http_status: i32,
+    /// The port, else 0.
+    pub port: u32,
+    /// The redirect's target, or the host's name.
+    pub text: Arc<str>,
+}
+
+/// Answers questions. Runs on a driving thread with no lock held.
+pub type SpawnCallback = Box<dyn Fn(&SpawnInfo, &Arc<Job>) -> Decision + Send + Sync>;
+
+/// The work of a job.
+pub type Work = Box<dyn FnOnce() + Send>;
+
+enum JobState {
+    Idle(Option<Work>),
+    Running,
+    Done,
+    Expired,
+    Cancelled,
+}
+
+/// One piece of work that a host may run on any thread, at most once.
+pub struct Job {
+    state: Mutex<JobState>,
+    owner: TaskWaker,
+}
+
+impl Job {
+    fn new(work: Option<Work>, owner: TaskWaker) -> Self {
+        Self { state: Mutex::new(JobState::Idle(work)), owner }
+    }
+
+    /// Runs the work here and now, if it still waits.
+    pub fn run(&self) -> Status {
+        let work = {
+            let mut state = lock(&self.state);
+            match &mut *state {
+                JobState::Idle(work) => {
+                    let work = work.take();
+                    *state = JobState::Running;
+                    work
+                }
+                JobState::Running | JobState::Done => return Status::JobAlreadyRun,
+                JobState::Expired => return Status::JobExpired,
+                JobState::Cancelled => return Status::JobCancelled,
+            }
+        };
+        // A panic leaves no result behind: the owner sees a job done without one and fails that request alone.
+        let outcome = work.map(|work| catch_unwind(AssertUnwindSafe(work)));
+        *lock(&self.state) = JobState::Done;
+        self.owner.wake();
+        match outcome {
+            Some(Err(_)) => Status::Internal,
+            _ => Status::Ok,
+        }
+    }
+
+    /// It was started; its clock has stopped.
+    pub fn started(&self) -> bool {
+        matches!(*lock(&self.state), JobState::Running | JobState::Done)
+    }
+
+    /// The work is over.
+    pub fn is_done(&self) -> bool {
+        matches!(*lock(&self.state), JobState::Done)
+    }
+
+    /// The owner takes the work back, unless it was started.
+    pub fn reclaim(&self) -> Option<Work> {
+        let mut state = lock(&self.state);
+        match &mut *state {
+            JobState::Idle(work) => {
+                let work = work.take();
+                *state = JobState::Expired;
+                work
+            }
+            _ => None,
+        }
+    }
+
+    fn cancel(&self) {
+        let mut state = lock(&self.state);
+        if let JobState::Idle(work) = &mut *state {
+            let work = work.take();
+            *state = JobState::Cancelled;
+            drop(state);
+            drop(work);
+        }
+    }
+}
+
+/// The asking task's end of a question; dropped, it withdraws the question and cancels the job.
+pub struct Question {
+    shared: Arc<QuestionShared>,
+    desk: Arc<Desk>,
+}
+
+struct QuestionShared {
+    info: SpawnInfo,
+    job: Arc<Job>,
+    waker: TaskWaker,
+    decision: Mutex<Option<Decision>>,
+}
+
+impl Question {
+    /// The answer, once there is one.
+    pub fn decision(&self) -> Option<Decision> {
+        *lock(&self.shared.decision)
+    }
+
+    /// Nobody answered in time: from now on the answer is `Run`.
+    pub fn expire(&self) -> Decision {
+        self.desk.forget(self.shared.info.spawn_id);
+        *lock(&self.shared.decision).get_or_insert(Decision::Run)
+    }
+
+    /// The job with the work.
+    pub fn job(&self) -> &Arc<Job> {
+        &self.shared.job
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.desk.forget(self.shared.info.spawn_id);
+        self.shared.job.cancel();
+    }
+}
+
+/// Where the questions of one client lie.
+#[derive(Default)]
+pub struct Desk {
+    inner: Mutex<DeskInner>,
+}
+
+#[derive(Default)]
+struct DeskInner {
+    last_id: u64,
+    open: HashMap<u64, Arc<QuestionShared>>,
+    /// For the callback.
+    unasked: VecDeque<u64>,
+    /// For the pull form.
+    unpulled: VecDeque<u64>,
+    jobs_taken: u64,
+}
+
+impl Desk {
+    /// A new id for an action.
+    pub fn new_id(&self) -> u64 {
+        let mut inner = lock(&self.inner);
+        inner.last_id += 1;
+        inner.last_id
+    }
+
+    /// Puts a question on the desk. `work` is what a `Take` would run.
+    pub fn ask(self: &Arc<Self>, info: SpawnInfo, work: Option<Work>, waker: TaskWaker) -> Question {
+        let job = Arc::new(Job::new(work, waker.clone()));
+        let shared = Arc::new(QuestionShared { info, job, waker, decision: Mutex::new(None) });
+        let mut inner = lock(&self.inner);
+        inner.unasked.push_back(shared.info.spawn_id);
+        inner.open.insert(shared.info.spawn_id, shared.clone());
+        Question { shared, desk: self.clone() }
+    }
+
+    /// Something waits for [`pump`](Self::pump).
+    pub fn has_unasked(&self) -> bool {
+        !lock(&self.inner).unasked.is_empty()
+    }
+
+    /// Questions for [`next`](Self::next).
+    pub fn unpulled(&self) -> usize {
+        let inner = lock(&self.inner);
+        inner.unpulled.iter().filter(|id| inner.open.contains_key(id)).count()
+    }
+
+    /// Puts each new question to the callback, or in the pull queue. Call it with no lock held. Returns how many were
+    /// answered, and gives each that was not to `pulled`.
+    pub fn pump(&self, callback: Option<&SpawnCallback>, mut pulled: impl FnMut(&SpawnInfo)) -> usize {
+        let mut answered = 0;
+        loop {
+            let question = {
+                let mut inner = lock(&self.inner);
+                let Some(id) = inner.unasked.pop_front() else { return answered };
+                let Some(question) = inner.open.get(&id).cloned() else { continue };
+                if callback.is_none() {
+                    inner.unpulled.push_back(id);
+                }
+                question
+            };
+            let Some(callback) = callback else {
+                pulled(&question.info);
+                continue;
+            };
+            match callback(&question.info, &question.job) {
+                Decision::Later => {}
+                decision => {
+                    self.settle(&question, decision);
+                    answered += 1;
+                }
+            }
+        }
+    }
+
+    /// The next question of the pull form; each is handed out once.
+    pub fn next(&self) -> Option<SpawnInfo> {
+        let mut inner = lock(&self.inner);
+        while let Some(id) = inner.unpulled.pop_front() {
+            if let Some(question) = inner.open.get(&id) {
+                return Some(question.info.clone());
+            }
+        }
+        None
+    }
+
+    /// Answers by id.
+    pub fn decide(&self, spawn_id: u64, decision: Decision) -> Result<Option<Arc<Job>>, Status> {
+        if decision == Decision::Later {
+            return Err(Status::Decision);
+        }
+        let question = lock(&self.inner).open.get(&spawn_id).cloned().ok_or(Status::NoSpawn)?;
+        self.settle(&question, decision);
+        Ok((decision == Decision::Take).then(|| question.job.clone()))
+    }
+
+    /// Jobs that hosts took so far.
+    pub fn jobs_taken(&self) -> u64 {
+        lock(&self.inner).jobs_taken
+    }
+
+    fn settle(&self, question: &QuestionShared, decision: Decision) {
+        {
+            let mut inner = lock(&self.inner);
+            inner.open.remove(&question.info.spawn_id);
+            if decision == Decision::Take {
+                inner.jobs_taken += 1;
+            }
+        }
+        lock(&question.decision).get_or_insert(decision);
+        question.waker.wake();
+    }
+
+    fn forget(&self, spawn_id: u64) {
+        // A later step of the same handshake asks under the same id, but only after this question has gone.
+        lock(&self.inner).open.remove(&spawn_id);
+    }
+}

@@ -1,0 +1,256 @@
+//! Where a request goes: a URL, checked more strictly than a browser would, and what follows from it.
+//!
+//! The `url` crate follows the WHATWG standard, which mends what people type: it drops tabs and line feeds, takes `\`
+//! for `/`, and finds a host in `http:/x`. A program that sends such a URL has a bug, and mending it would hide an
+//! injection, so we refuse.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use url::{Host, ParseError, Url};
+
+use super::error::{Argument, HttpClientError};
+use super::status::Status;
+
+/// Longest URL: servers commonly stop at 8 KiB; this bounds memory.
+pub const URL_BYTES_MAX: usize = 65_536;
+
+/// Who answers: scheme, host, port. Connections and secrets belong to an origin (RFC 9110 section 4.3.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// https.
+    pub secure: bool,
+    /// Lower case, IDNA-encoded, without brackets.
+    pub host: Arc<str>,
+    /// The port, default or given.
+    pub port: u16,
+}
+
+/// A checked URL.
+#[derive(Clone, Debug)]
+pub struct Target {
+    url: Url,
+    origin: Origin,
+    address: Option<IpAddr>,
+}
+
+impl Target {
+    /// From what a caller wrote.
+    pub fn parse(text: &str) -> Result<Self, HttpClientError> {
+        let refuse = |status: Status, why: String| Err(HttpClientError::argument(status, Argument::Url, why));
+        if text.is_empty() {
+            return refuse(Status::UrlEmpty, Status::UrlEmpty.message().to_owned());
+        }
+        if text.len() > URL_BYTES_MAX {
+            return refuse(Status::UrlTooLong, Status::UrlTooLong.message().to_owned());
+        }
+        if let Some((at, bad)) = text.char_indices().find(|(_, c)| c.is_control() || *c == ' ' || *c == '\\') {
+            return refuse(
+                Status::UrlSyntax,
+                format!("url: the character {bad:?} at byte {at} must be percent-encoded"),
+            );
+        }
+        if let Some(at) = bad_percent(text) {
+            return refuse(Status::UrlSyntax, format!("url: '%' at byte {at} is not followed by two hex digits"));
+        }
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return refuse(Status::UrlRelative, Status::UrlRelative.message().to_owned());
+        };
+        let scheme_like = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c));
+        if !scheme_like {
+            return refuse(Status::UrlRelative, Status::UrlRelative.message().to_owned());
+        }
+        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+            return refuse(Status::UrlScheme, format!("url: the scheme \"{scheme}\" is neither http nor https"));
+        }
+        let Some(rest) = rest.strip_prefix("//") else {
+            return refuse(Status::UrlSyntax, "url: \"//\" must follow the scheme".to_owned());
+        };
+        if rest.is_empty() || rest.starts_with(['/', '?', '#']) {
+            return refuse(Status::UrlHost, "url: the host is missing".to_owned());
+        }
+        let url = Url::parse(text).map_err(|error| {
+            let status = match error {
+                ParseError::EmptyHost
+                | ParseError::IdnaError
+                | ParseError::InvalidIpv4Address
+                | ParseError::InvalidIpv6Address
+                | ParseError::InvalidDomainCharacter => Status::UrlHost,
+                ParseError::InvalidPort => Status::UrlPort,
+                _ => Status::UrlSyntax,
+            };
+            HttpClientError::argument(status, Argument::Url, format!("url: {error}"))
+        })?;
+        Self::from_url(url)
+    }
+
+    /// From a URL the library made, such as a redirect's target joined to its base.
+    pub fn from_url(url: Url) -> Result<Self, HttpClientError> {
+        let refuse =
+            |status: Status, why: &str| HttpClientError::argument(status, Argument::Url, format!("url: {why}"));
+        let secure = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(refuse(Status::UrlScheme, "the scheme is neither http nor https")),
+        };
+        let (host, address): (Arc<str>, _) = match url.host() {
+            Some(Host::Domain(name)) if !name.is_empty() && name != "." => (name.into(), None),
+            Some(Host::Ipv4(v4)) => (v4.to_string().into(), Some(IpAddr::V4(v4))),
+            Some(Host::Ipv6(v6)) => (v6.to_string().into(), Some(IpAddr::V6(v6))),
+            _ => return Err(refuse(Status::UrlHost, "the host is missing")),
+        };
+        // 253 is what DNS can carry (RFC 1035 section 2.3.4), with a final dot 254.
+        if address.is_none() && host.len() > 254 {
+            return Err(refuse(Status::UrlHost, "the host name is longer than DNS allows"));
+        }
+        let port = match url.port_or_known_default() {
+            Some(port) if port != 0 => port,
+            _ => return Err(refuse(Status::UrlPort, "port 0 cannot be connected to")),
+        };
+        Ok(Self { origin: Origin { secure, host, port }, address, url })
+    }
+
+    /// The URL in full, fragment and credentials included.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The URL as shown to hosts and in messages: without credentials.
+    pub fn display(&self) -> Arc<str> {
+        if self.url.username().is_empty() && self.url.password().is_none() {
+            return self.url.as_str().into();
+        }
+        let mut shown = self.url.clone();
+        // Cannot fail: the URL has a host.
+        let _ = shown.set_username("");
+        let _ = shown.set_password(None);
+        shown.as_str().into()
+    }
+
+    /// Who answers.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The host, if it is an address and needs no look-up.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Path and query: the origin-form of RFC 9112 section 3.2.1.
+    pub fn request_target(&self) -> String {
+        match self.url.query() {
+            Some(query) => format!("{}?{query}", self.url.path()),
+            None => self.url.path().to_owned(),
+        }
+    }
+
+    /// The `Host` field (RFC 9110 section 7.2): the port only if it is not the scheme's own.
+    pub fn host_field(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        match self.url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
+    }
+
+    /// `Authorization` from `user:password@`, if the URL has that (RFC 7617).
+    pub fn basic_credentials(&self) -> Result<Option<String>, HttpClientError> {
+        if self.url.username().is_empty() && self.url.password().is_none() {
+            return Ok(None);
+        }
+        let decode = |text: &str| percent_decode(text);
+        let user = decode(self.url.username());
+        if user.contains(&b':') {
+            return Err(HttpClientError::argument(
+                Status::UrlCredentials,
+                Argument::Url,
+                "url: a user name with a colon cannot be sent as Basic credentials (RFC 7617 section 2)",
+            ));
+        }
+        let mut pair = user;
+        pair.push(b':');
+        pair.extend(decode(self.url.password().unwrap_or_default()));
+        Ok(Some(format!("Basic {}", base64(&pair))))
+    }
+}
+
+fn bad_percent(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().filter(|(_, b)| **b == b'%').map(|(at, _)| at).find(|at| {
+        let digits = bytes.get(at + 1..at + 3).unwrap_or_default();
+        digits.len() < 2 || !digits.iter().all(u8::is_ascii_hexdigit)
+    })
+}
+
+fn percent_decode(text: &str) -> Vec<u8> {
+    percent_encoding::percent_decode_str(text).collect()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(text: &str) -> Status {
+        Target::parse(text).map_or_else(|error| error.status, |_| Status::Ok)
+    }
+
+    /// Goal: each kind of URL that is none gets its own code. Method: one literal per kind.
+    #[test]
+    fn refuses_what_is_no_url() {
+        for (text, expected) in [
+            ("", Status::UrlEmpty),
+            ("/path", Status::UrlRelative),
+            ("example.com", Status::UrlRelative),
+            ("//example.com/", Status::UrlRelative),
+            ("example.com:80/", Status::UrlScheme),
+            ("ftp://example.com/", Status::UrlScheme),
+            ("file:///etc/passwd", Status::UrlScheme),
+            ("http:example.com", Status::UrlSyntax),
+            ("http:/example.com", Status::UrlSyntax),
+            ("http://", Status::UrlHost),
+            ("http:///path", Status::UrlHost),
+            ("http://?q", Status::UrlHost),
+            ("http://:80/", Status::UrlHost),
+            ("http://user@/", Status::UrlHost),
+            ("http://[::1/", Status::UrlHost),
+            ("http://[::g]/", Status::UrlHost),
+            ("http://1.2.3.4.5/", Status::UrlHost),
+            ("http://256.1.1.1/", Status::UrlHost),
+            ("http://a b/", Status::UrlSyntax),
+            ("http://a\r\nb/", Status::UrlSyntax),
+            ("http://a\\b/", Status::UrlSyntax),
+            ("http://a/%zz", Status::UrlSyntax),
+            ("http://a<b/", Status::UrlHost),
+            ("http://a:99999/", Status::UrlPort),
+            ("http://a:x/", Status::UrlPort),
+            ("http://a:0/", Status::UrlPort),
+            (" http://a/", Status::UrlSyntax),
+        ] {
+            assert_eq!(status(text), expected, "{text:?}");
+        }
+    }
+
+    /// Goal: the parts of a request come out of a URL. Method: literal examples.
+    #[test]
+    fn takes_a_url_apart() {
+        let target = Target::parse("HTTP://Bücher.Example:80/a/../b?x=%20#frag").unwrap();
+        assert_eq!(target.host_field(), "xn--bcher-kva.example");
+        assert_eq!(target.request_target(), "/b?x=%20");
+        assert_eq!(target.origin(), &Origin { secure: false, host: "xn--bcher-kva.example".into(), port: 80 });
+        let target = Target::parse("https://[::1]:8443").unwrap();
+        assert_eq!(target.host_field(), "[::1]:8443");
+        assert_eq!(target.request_target(), "/");
+        assert_eq!(&*target.origin().host, "::1");
+        assert!(target.address().is_some());
+        let target = Target::parse("http://me:p%40ss@a/").unwrap();
+        assert_eq!(target.basic_credentials().unwrap().unwrap(), "Basic bWU6cEBzcw==");
+        assert_eq!(&*target.display(), "http://a/");
+    }
+}

@@ -1,0 +1,452 @@
+//! A request, from its URL to the last byte of its answer. This file is the whole protocol.
+//!
+//! ```text
+//!                 +---------------------- reused connection was dead, safe to send again ------+
+//!                 v                                                                            |
+//!  Init ----> Connecting --(https)--> TlsHandshake ----> SendingRequest ----> ReceivingIntro --+
+//!   ^             |                                        ^                    |      ^
+//!   |             +----------------(http)------------------+                    v      | 1xx
+//!   |             +---------(an idle connection)-----------+           ReceivingHeaders
+//!   |                                                                    |           |
+//!   +--- child request <--(RUN)-- AwaitingRedirect <--(3xx with Location)+           | final head
+//!                                      |                                             v
+//!                                      +----------------(DENY)----------------> ReceivingBody ----> Done
+//!
+//!  every state ----> Error(HttpClientError)
+//! ```
+//!
+//! Each state is a struct that holds only what is legal in it; a transition consumes it. [`HttpRequestTask::next`]
+//! has one match on the state, and `Machine::wait` has one that says what each state waits for. Everything waits for
+//! cancel and for the total deadline too.
+
+use std::sync::{Arc, Mutex};
+
+use super::actions::HttpClientAction;
+use super::connection::Connection;
+use super::context::Context;
+use super::error::{HttpClientError, Phase};
+pub use super::plan::Plan;
+use super::request::{HeadRecord, RequestShared, Stop};
+use super::status::Status;
+use super::{dial, upgrade};
+use crate::net::{Net, Socket};
+use crate::proto::{BodyDecoder, CloseReason, HeadReader};
+use crate::synca::oneshot;
+use crate::synca::sync::lock;
+use crate::synca::TaskWaker;
+use crate::valtron::time::Instant;
+use crate::valtron::{Interest, TaskIterator, TaskStatus, Wait};
+
+/// Transitions in one step at most: a request over a connection that is ready goes through all its states without
+/// giving way, and a mistake in the machine does not hang the thread.
+const TRANSITIONS_PER_STEP_MAX: usize = 16;
+
+/// Where a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpRequestState {
+    /// Nothing was done yet.
+    Init,
+    /// A connection is wanted: queued, looked up, connected.
+    Connecting,
+    /// TLS is being set up.
+    TlsHandshake,
+    /// The request goes out.
+    SendingRequest,
+    /// Waiting for the status line.
+    ReceivingIntro,
+    /// Reading the header lines.
+    ReceivingHeaders,
+    /// Reading the body.
+    ReceivingBody,
+    /// A redirect was found: the host thinks, or the child works.
+    AwaitingRedirect,
+    /// Over, well.
+    Done,
+    /// Over, with this.
+    Error(Status),
+}
+
+impl HttpRequestState {
+    /// The number in the C API.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Init => 0,
+            Self::Connecting => 1,
+            Self::TlsHandshake => 2,
+            Self::SendingRequest => 3,
+            Self::ReceivingIntro => 4,
+            Self::ReceivingHeaders => 5,
+            Self::ReceivingBody => 6,
+            Self::AwaitingRedirect => 7,
+            Self::Done => 8,
+            Self::Error(_) => 9,
+        }
+    }
+}
+
+/// What a waiting request says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestPending {
+    /// Where it is.
+    pub state: HttpRequestState,
+    /// What it waits for.
+    pub wait: Wait,
+}
+
+impl From<RequestPending> for Wait {
+    fn from(pending: RequestPending) -> Wait {
+        pending.wait
+    }
+}
+
+/// What is the same in every state.
+pub(super) struct Core<N: Net> {
+    pub context: Arc<Context<N>>,
+    pub shared: Arc<RequestShared>,
+    pub plan: Plan,
+    pub waker: Option<TaskWaker>,
+    pub role: Role,
+    /// A reused connection turned out dead once; no second time.
+    pub retried: bool,
+    /// Of the present phase.
+    pub deadline: Option<Instant>,
+}
+
+/// Whose child a request is.
+pub(super) enum Role {
+    /// The host's: its end is the request's end.
+    Root,
+    /// Of a request that was redirected.
+    Child(ChildLink),
+}
+
+/// A child's ends of the channels to its parent.
+pub(super) struct ChildLink {
+    /// The verdict on the redirect, once.
+    pub verdict: Option<oneshot::Sender<Verdict>>,
+    /// The parent has let go of its connection.
+    pub go: oneshot::Receiver<()>,
+    /// How it all ended.
+    pub completion: Option<oneshot::Sender<Result<(), HttpClientError>>>,
+    /// The question to the host.
+    pub question: Option<super::work::Offered<()>>,
+    pub asked: bool,
+    pub http_status: u16,
+    pub hop: Option<Arc<HeadRecord>>,
+}
+
+/// What the host said of a redirect.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Follow,
+    Denied,
+}
+
+/// The state, with what belongs to it.
+#[allow(clippy::large_enum_variant)] // one per request, and the large one is the state that lasts
+pub(super) enum Machine<N: Net> {
+    Init(Init),
+    Connecting(Connecting<N>),
+    TlsHandshake(TlsHandshake<N>),
+    SendingRequest(SendingRequest<N>),
+    ReceivingIntro(Receiving<N>),
+    ReceivingHeaders(Receiving<N>),
+    ReceivingBody(ReceivingBody<N>),
+    AwaitingRedirect(AwaitingRedirect<N>),
+    /// Over, or in the middle of a transition.
+    Over,
+}
+
+pub(super) struct Init {
+    /// A child waits for the host, or for its parent.
+    pub wait: Wait,
+}
+
+pub(super) enum Connecting<N: Net> {
+    /// To an address that the URL gives: nothing to look up, nothing to race.
+    Direct(N::Socket),
+    /// A child looks up and connects.
+    Dialing(oneshot::Receiver<dial::DialResult<N>>),
+}
+
+pub(super) struct TlsHandshake<N: Net> {
+    pub answer: oneshot::Receiver<upgrade::UpgradeResult<N>>,
+}
+
+pub(super) struct SendingRequest<N: Net> {
+    pub connection: Connection<N>,
+    pub head: Vec<u8>,
+    pub head_sent: usize,
+    pub body_sent: usize,
+}
+
+pub(super) struct Receiving<N: Net> {
+    pub connection: Connection<N>,
+    pub buffer: Vec<u8>,
+    pub reader: HeadReader,
+    /// The request did not go out whole.
+    pub unsent: bool,
+}
+
+pub(super) struct ReceivingBody<N: Net> {
+    /// Shared with the host's reads, which may take bytes straight from the socket; emptied at the end.
+    pub stream: Arc<Mutex<Option<BodyStream<N>>>>,
+    /// The host's buffer is full, or the host has yet to read from the socket what lies there.
+    pub parked: bool,
+}
+
+/// What a body comes from.
+pub(super) struct BodyStream<N: Net> {
+    pub connection: Connection<N>,
+    /// Bytes that came with the head.
+    pub early: Vec<u8>,
+    pub decoder: BodyDecoder,
+    pub keep_alive: Result<(), CloseReason>,
+    /// What a read of the host's ran into; the task ends with it.
+    pub failed: Option<HttpClientError>,
+}
+
+pub(super) struct AwaitingRedirect<N: Net> {
+    pub stage: RedirectStage<N>,
+    pub verdict: oneshot::Receiver<Verdict>,
+    pub go: Option<oneshot::Sender<()>>,
+    pub completion: oneshot::Receiver<Result<(), HttpClientError>>,
+    pub head: Arc<HeadRecord>,
+}
+
+pub(super) enum RedirectStage<N: Net> {
+    /// The host may still deny: the response's body is unread.
+    Deciding(BodyStream<N>),
+    /// Followed; what is left of the body is read away, within bounds, so that the connection serves again.
+    Draining { body: BodyStream<N>, left: usize },
+    /// The child works.
+    Following,
+}
+
+/// What a step of a state came to.
+#[allow(clippy::large_enum_variant)] // moved once per step, never stored: a box would cost more than the copy
+pub(super) enum Move<N: Net> {
+    /// Go on with this state at once.
+    To(Machine<N>),
+    /// Give way to others, then go on.
+    Yield(Machine<N>),
+    /// Wait as the state says.
+    Wait(Machine<N>),
+    /// Spawn, then go on.
+    Spawn(Machine<N>, HttpClientAction<N>),
+    /// Over, well.
+    Finish,
+    /// Over, and nobody is to be told: the parent goes on in its own way.
+    Vanish,
+}
+
+impl<N: Net> Machine<N> {
+    /// What the state waits for.
+    fn wait(&self) -> Wait {
+        match self {
+            Machine::Init(state) => state.wait,
+            Machine::Connecting(Connecting::Direct(socket)) => Wait::io(socket.key(), Interest::Write),
+            Machine::Connecting(Connecting::Dialing(_)) => Wait::EXTERNAL,
+            Machine::TlsHandshake(_) => Wait::EXTERNAL,
+            Machine::SendingRequest(state) => state.connection.wait_write(),
+            Machine::ReceivingIntro(state) | Machine::ReceivingHeaders(state) => state.connection.wait_read(),
+            Machine::ReceivingBody(state) if state.parked => Wait::EXTERNAL,
+            Machine::ReceivingBody(state) => {
+                lock(&state.stream).as_ref().map_or(Wait::EXTERNAL, |stream| stream.connection.wait_read())
+            }
+            Machine::AwaitingRedirect(AwaitingRedirect { stage: RedirectStage::Draining { body, .. }, .. }) => {
+                body.connection.wait_read()
+            }
+            Machine::AwaitingRedirect(_) => Wait::EXTERNAL,
+            Machine::Over => Wait::EXTERNAL,
+        }
+    }
+
+    fn state(&self) -> HttpRequestState {
+        match self {
+            Machine::Init(_) | Machine::Over => HttpRequestState::Init,
+            Machine::Connecting(_) => HttpRequestState::Connecting,
+            Machine::TlsHandshake(_) => HttpRequestState::TlsHandshake,
+            Machine::SendingRequest(_) => HttpRequestState::SendingRequest,
+            Machine::ReceivingIntro(_) => HttpRequestState::ReceivingIntro,
+            Machine::ReceivingHeaders(_) => HttpRequestState::ReceivingHeaders,
+            Machine::ReceivingBody(_) => HttpRequestState::ReceivingBody,
+            Machine::AwaitingRedirect(_) => HttpRequestState::AwaitingRedirect,
+        }
+    }
+
+    /// The timeout of the present phase has passed: which one.
+    fn timeout(&self) -> (Status, Phase) {
+        match self {
+            Machine::Connecting(_) => (Status::TimeoutConnect, Phase::Connect),
+            Machine::TlsHandshake(_) => (Status::TimeoutTls, Phase::Tls),
+            Machine::SendingRequest(_) => (Status::TimeoutSend, Phase::Send),
+            Machine::ReceivingIntro(_) | Machine::ReceivingHeaders(_) => (Status::TimeoutFirstByte, Phase::FirstByte),
+            Machine::ReceivingBody(_) => (Status::TimeoutIdle, Phase::Body),
+            Machine::AwaitingRedirect(_) => (Status::TimeoutIdle, Phase::Redirect),
+            Machine::Init(_) | Machine::Over => (Status::TimeoutTotal, Phase::None),
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        self.timeout().1
+    }
+}
+
+/// The task that carries out one request.
+pub struct HttpRequestTask<N: Net> {
+    core: Core<N>,
+    machine: Machine<N>,
+    over: bool,
+}
+
+impl<N: Net> HttpRequestTask<N> {
+    /// A task for what `plan` says; `shared` is where the host looks.
+    pub fn new(context: Arc<Context<N>>, shared: Arc<RequestShared>, plan: Plan) -> Self {
+        Self::with_role(context, shared, plan, Role::Root)
+    }
+
+    pub(super) fn with_role(context: Arc<Context<N>>, shared: Arc<RequestShared>, plan: Plan, role: Role) -> Self {
+        let core = Core { context, shared, plan, waker: None, role, retried: false, deadline: None };
+        Self { core, machine: Machine::Init(Init { wait: Wait::EXTERNAL }), over: false }
+    }
+
+    /// Where it is.
+    pub fn state(&self) -> HttpRequestState {
+        self.machine.state()
+    }
+
+    /// The host or a parent wants no more of it.
+    fn stopped(&self) -> Option<HttpClientError> {
+        if let Some(stop) = self.core.shared.stop() {
+            let status = match stop {
+                Stop::Cancelled | Stop::Freed => Status::Cancelled,
+                Stop::Shutdown => Status::Shutdown,
+            };
+            return Some(HttpClientError::plain(status, self.machine.phase()));
+        }
+        match &self.core.role {
+            Role::Child(ChildLink { completion: Some(completion), .. }) if completion.is_closed() => {
+                Some(HttpClientError::plain(Status::Cancelled, self.machine.phase()))
+            }
+            _ => None,
+        }
+    }
+
+    /// A deadline has passed: the request's own before the phase's.
+    fn timed_out(&self, now: Instant) -> Option<HttpClientError> {
+        let host = &self.core.plan.target.origin().host;
+        let (status, phase) = if self.core.plan.deadline.is_some_and(|deadline| now >= deadline) {
+            (Status::TimeoutTotal, self.machine.phase())
+        } else if self.core.deadline.is_some_and(|deadline| now >= deadline) {
+            self.machine.timeout()
+        } else {
+            return None;
+        };
+        Some(HttpClientError::new(status, phase, format!("{host}: {}", status.message())))
+    }
+
+    fn end(&mut self, result: Result<(), HttpClientError>) -> Option<Status2<N>> {
+        self.over = true;
+        // The connection goes first, so that a host that sees the end sees it closed.
+        self.machine = Machine::Over;
+        match &mut self.core.role {
+            Role::Root => self.core.shared.finish(result, self.core.context.net.now()),
+            Role::Child(link) => {
+                if let Some(completion) = link.completion.take() {
+                    let _ = completion.send(result);
+                }
+            }
+        }
+        None
+    }
+}
+
+type Status2<N> = TaskStatus<(), RequestPending, HttpClientAction<N>>;
+
+impl<N: Net> TaskIterator for HttpRequestTask<N> {
+    type Ready = ();
+    type Pending = RequestPending;
+    type Spawner = HttpClientAction<N>;
+
+    fn started(&mut self, waker: &TaskWaker) {
+        self.core.waker = Some(waker.clone());
+        self.core.shared.join(waker);
+        if let Role::Child(link) = &self.core.role {
+            link.go.set_waker(waker.clone());
+            if let Some(completion) = &link.completion {
+                completion.set_waker(waker.clone());
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<TaskStatus<(), RequestPending, HttpClientAction<N>>> {
+        if self.over {
+            return None;
+        }
+        self.core.shared.count_poll();
+        if let Some(error) = self.stopped() {
+            return self.end(Err(error));
+        }
+        for _ in 0..TRANSITIONS_PER_STEP_MAX {
+            let core = &mut self.core;
+            let outcome = match std::mem::replace(&mut self.machine, Machine::Over) {
+                Machine::Init(state) => state.step(core),
+                Machine::Connecting(state) => state.step(core),
+                Machine::TlsHandshake(state) => state.step(core),
+                Machine::SendingRequest(state) => state.step(core),
+                Machine::ReceivingIntro(state) => state.step_intro(core),
+                Machine::ReceivingHeaders(state) => state.step_headers(core),
+                Machine::ReceivingBody(state) => state.step(core),
+                Machine::AwaitingRedirect(state) => state.step(core),
+                Machine::Over => return None,
+            };
+            match outcome {
+                Ok(Move::To(machine)) => self.machine = machine,
+                Ok(Move::Yield(machine)) => {
+                    self.machine = machine;
+                    break;
+                }
+                Ok(Move::Spawn(machine, action)) => {
+                    self.machine = machine;
+                    return Some(TaskStatus::Spawn(action));
+                }
+                Ok(Move::Wait(machine)) => {
+                    self.machine = machine;
+                    // Only now: what lay ready in the socket counts, however late this poll is.
+                    if let Some(error) = self.timed_out(self.core.context.net.now()) {
+                        return self.end(Err(error));
+                    }
+                    let deadline = self.core.deadline;
+                    let wait = self.machine.wait().or_external().no_later_than(deadline);
+                    let wait = wait.no_later_than(self.core.plan.deadline);
+                    return Some(TaskStatus::Pending(RequestPending { state: self.machine.state(), wait }));
+                }
+                Ok(Move::Finish) => return self.end(Ok(())),
+                Ok(Move::Vanish) => {
+                    self.over = true;
+                    return None;
+                }
+                Err(error) => return self.end(Err(error)),
+            }
+        }
+        if self.core.plan.deadline.is_some_and(|deadline| self.core.context.net.now() >= deadline) {
+            if let Some(error) = self.timed_out(self.core.context.net.now()) {
+                return self.end(Err(error));
+            }
+        }
+        Some(TaskStatus::Init)
+    }
+}
+
+impl<N: Net> Drop for HttpRequestTask<N> {
+    fn drop(&mut self) {
+        // Dropped before its end: a panic, or an executor that goes away with its client.
+        if !self.over && matches!(self.core.role, Role::Root) {
+            let status = if self.core.shared.stop().is_some() { Status::Cancelled } else { Status::Internal };
+            self.core
+                .shared
+                .finish(Err(HttpClientError::plain(status, self.machine.phase())), self.core.context.net.now());
+        }
+    }
+}

@@ -1,0 +1,668 @@
+//! C values to Rust ones, with every check there is, and back.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::callbacks::{spawn_callback, Borrowed, Releases};
+use super::codes::*;
+use super::pointers::{array_in, bytes, input, optional_out_struct, OutStruct};
+use super::types::*;
+use crate::client::{
+    Argument, Body, Client, ClientConfig, ClientStats, Decision, Event, HeadKind, HeadRecord, HttpClientError,
+    PollInfo, RequestConfig, RequestInfo, SpawnInfo, Status, TraceEntry, REQUESTS_MAX_LIMIT,
+};
+use crate::proto::{Field, Span};
+use crate::tls::Trust;
+
+/// Longest time limit: a year is none, and sums of a few stay far from overflow.
+const TIMEOUT_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1000;
+/// Where a limit must be a number, no limit is this.
+const FOR_EVER: Duration = Duration::from_millis(100 * TIMEOUT_MS_MAX as u64);
+/// Longest URL taken.
+const URL_LEN_MAX: usize = 65_536;
+/// Most header lines taken: far above what any server takes.
+const HEADERS_COUNT_MAX: usize = 4_096;
+/// Most threads a client may be asked to start.
+const THREADS_MAX: i32 = 1_024;
+
+type Refusal<T> = Result<T, HttpClientError>;
+
+/// Turns the status of a check into a refusal that names the argument.
+pub(super) trait OrRefuse<T> {
+    fn or_refuse(self, argument: Argument) -> Refusal<T>;
+}
+
+impl<T> OrRefuse<T> for Result<T, Status> {
+    fn or_refuse(self, argument: Argument) -> Refusal<T> {
+        self.map_err(|status| HttpClientError::argument(status, argument, status.message()))
+    }
+}
+
+fn refuse<T>(status: Status, argument: Argument, text: String) -> Refusal<T> {
+    Err(HttpClientError::argument(status, argument, text))
+}
+
+// ---- what calls take beside structs
+
+/// A `timeout_ms` argument.
+pub(super) fn call_timeout(timeout_ms: i32) -> Result<Option<Duration>, Status> {
+    match timeout_ms {
+        -1 => Ok(None),
+        0.. => Ok(Some(Duration::from_millis(timeout_ms.unsigned_abs().into()))),
+        _ => Err(Status::LimitRange),
+    }
+}
+
+/// An `until` argument.
+pub(super) fn until(mask: u32) -> Result<u32, Status> {
+    match mask & !(VALTRON_UNTIL_HEAD | VALTRON_UNTIL_BODY | VALTRON_UNTIL_SPAWN) {
+        0 => Ok(mask),
+        _ => Err(Status::EnumRange),
+    }
+}
+
+/// A `which` argument.
+pub(super) fn head_kind(which: i32) -> Result<i32, Status> {
+    HeadKind::from_code(which).map(|_| which).ok_or(Status::EnumRange)
+}
+
+/// A decision; `job_wanted` says whether there is a place for a job.
+pub(super) fn decision(decision: valtron_decision, job_wanted: bool) -> Result<Decision, Status> {
+    match decision {
+        VALTRON_DECISION_RUN => Ok(Decision::Run),
+        VALTRON_DECISION_DENY => Ok(Decision::Deny),
+        VALTRON_DECISION_TAKE if job_wanted => Ok(Decision::Take),
+        VALTRON_DECISION_TAKE => Err(Status::Decision),
+        VALTRON_DECISION_LATER => Ok(Decision::Later),
+        _ => Err(Status::EnumRange),
+    }
+}
+
+/// The answer of a call that went as far as `status` says.
+pub(super) fn answer(status: Status) -> Result<(), Status> {
+    match status {
+        Status::Ok => Ok(()),
+        status => Err(status),
+    }
+}
+
+/// What a wait for a request brought, if it came to its end.
+pub(super) fn waited((status, info): (Status, Option<RequestInfo>)) -> Result<RequestInfo, Status> {
+    answer(status)?;
+    info.ok_or(Status::Internal)
+}
+
+/// `perform`, its plain arguments checked.
+pub(super) fn perform(
+    client: &Client,
+    config: RequestConfig,
+    mask: u32,
+    timeout_ms: i32,
+) -> Refusal<(u64, Status, RequestInfo)> {
+    let until = until(mask).or_refuse(Argument::Enum)?;
+    client.perform(config, until, call_timeout(timeout_ms).or_refuse(Argument::Timeout)?)
+}
+
+// ---- limits
+
+/// A time limit: 0 is `default`, -1 none.
+fn timeout(field: &str, value_ms: i64, default: Option<Duration>) -> Refusal<Option<Duration>> {
+    match value_ms {
+        0 => Ok(default),
+        -1 => Ok(None),
+        1..=TIMEOUT_MS_MAX => Ok(Some(Duration::from_millis(value_ms.unsigned_abs()))),
+        _ => refuse(
+            Status::LimitRange,
+            Argument::Timeout,
+            format!("{field}: {value_ms} is not within -1 to {TIMEOUT_MS_MAX}"),
+        ),
+    }
+}
+
+/// A number: 0 is `default`, -1 is `none`, and `most` the largest.
+fn count(field: &str, value: i64, default: usize, none: usize, most: i64) -> Refusal<usize> {
+    match value {
+        0 => Ok(default),
+        -1 => Ok(none),
+        1.. if value <= most => Ok(usize::try_from(value).unwrap_or(usize::MAX >> 1)),
+        _ => refuse(Status::LimitRange, Argument::Limit, format!("{field}: {value} is not within -1 to {most}")),
+    }
+}
+
+/// A count that may be unlimited.
+fn optional_count(field: &str, value: i32) -> Refusal<Option<usize>> {
+    let none = usize::MAX;
+    Ok(Some(count(field, value.into(), none, none, i32::MAX.into())?).filter(|count| *count != none))
+}
+
+fn flag(field: &str, value: i32) -> Refusal<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => refuse(Status::EnumRange, Argument::Enum, format!("{field}: {value} is neither 0 nor 1")),
+    }
+}
+
+/// A copy that can fail, for what a caller sizes.
+fn copied(from: &[u8]) -> Result<Vec<u8>, Status> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(from.len()).map_err(|_| Status::NoMemory)?;
+    copy.extend_from_slice(from);
+    Ok(copy)
+}
+
+// ---- the client's configuration
+
+/// Every bit zero, but for the one field whose default is another: what INIT gives, and what an older program leaves
+/// out.
+const CLIENT_DEFAULT: valtron_client_config = valtron_client_config {
+    struct_size: size_of::<valtron_client_config>(),
+    worker_threads: -1,
+    spawn_ask: 0,
+    spawn_callback: None,
+    spawn_user: std::ptr::null_mut(),
+    spawn_timeout_ms: 0,
+    job_timeout_ms: 0,
+    trust: 0,
+    tls_verify_off: 0,
+    ca_pem: std::ptr::null(),
+    ca_pem_len: 0,
+    resolver_threads: 0,
+    requests_max: 0,
+    connections_max: 0,
+    connections_per_origin_max: 0,
+    idle_connections_max: 0,
+    idle_timeout_ms: 0,
+    user_agent: std::ptr::null(),
+    user_agent_len: 0,
+};
+
+/// # Safety
+/// `config` is NULL or as the header says.
+pub(super) unsafe fn client_config(config: *const valtron_client_config) -> Result<ClientConfig, Status> {
+    if config.is_null() {
+        return Ok(ClientConfig::default());
+    }
+    // SAFETY: promised to us, here and in all that follows.
+    let c = unsafe { input(config, CLIENT_DEFAULT)? };
+    let config = client_limits(&c).map_err(|error| error.status)?;
+    // SAFETY: as above.
+    let (pem, agent) =
+        unsafe { (bytes(c.ca_pem.cast(), c.ca_pem_len)?, bytes(c.user_agent.cast(), c.user_agent_len)?) };
+    let ca_pem = if c.ca_pem.is_null() { None } else { Some(copied(pem)?) };
+    let user_agent = if c.user_agent.is_null() { config.user_agent.clone() } else { user_agent(agent)? };
+    let spawn_callback = c.spawn_callback.map(|callback| spawn_callback(callback, c.spawn_user));
+    Ok(ClientConfig { ca_pem, user_agent, spawn_callback, ..config })
+}
+
+fn client_limits(c: &valtron_client_config) -> Refusal<ClientConfig> {
+    let d = ClientConfig::default();
+    let actions = VALTRON_SPAWN_REDIRECT | VALTRON_SPAWN_TLS_UPGRADE | VALTRON_SPAWN_RESOLVE;
+    if c.spawn_ask & !actions != 0 {
+        return refuse(Status::EnumRange, Argument::Enum, format!("spawn_ask: {:#x} has unknown bits", c.spawn_ask));
+    }
+    let slots = REQUESTS_MAX_LIMIT;
+    Ok(ClientConfig {
+        worker_threads: match c.worker_threads {
+            -1 => None,
+            0..=THREADS_MAX => Some(c.worker_threads.unsigned_abs() as usize),
+            n => return refuse(Status::LimitRange, Argument::Limit, format!("worker_threads: {n}")),
+        },
+        spawn_ask: c.spawn_ask,
+        spawn_timeout: timeout("spawn_timeout_ms", c.spawn_timeout_ms, Some(d.spawn_timeout))?.unwrap_or(FOR_EVER),
+        job_timeout: timeout("job_timeout_ms", c.job_timeout_ms, Some(d.job_timeout))?.unwrap_or(FOR_EVER),
+        trust: match c.trust {
+            VALTRON_TRUST_BUNDLED => Trust::Bundled,
+            VALTRON_TRUST_SYSTEM => Trust::System,
+            VALTRON_TRUST_PEM_ONLY => Trust::PemOnly,
+            other => return refuse(Status::EnumRange, Argument::Enum, format!("trust: {other}")),
+        },
+        tls_verify_off: flag("tls_verify_off", c.tls_verify_off)?,
+        resolver_threads: count(
+            "resolver_threads",
+            c.resolver_threads.into(),
+            d.resolver_threads,
+            0,
+            THREADS_MAX.into(),
+        )?,
+        requests_max: count("requests_max", c.requests_max.into(), d.requests_max, slots, slots as i64)?,
+        connections_max: optional_count("connections_max", c.connections_max)?,
+        connections_per_origin_max: optional_count("connections_per_origin_max", c.connections_per_origin_max)?,
+        idle_connections_max: count(
+            "idle_connections_max",
+            c.idle_connections_max.into(),
+            d.idle_connections_max,
+            0,
+            i32::MAX.into(),
+        )?,
+        idle_timeout: timeout("idle_timeout_ms", c.idle_timeout_ms, d.idle_timeout)?,
+        ..d
+    })
+}
+
+/// It becomes a header value, so it is held to the rule for those (RFC 9110 section 5.5).
+fn user_agent(agent: &[u8]) -> Result<String, Status> {
+    let fine = agent.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f));
+    match String::from_utf8(copied(agent)?) {
+        Ok(agent) if fine => Ok(agent),
+        _ => Err(Status::HeaderValue),
+    }
+}
+
+// ---- a request's configuration
+
+/// All zero.
+const REQUEST_DEFAULT: valtron_request_config = valtron_request_config {
+    struct_size: size_of::<valtron_request_config>(),
+    user_data: std::ptr::null_mut(),
+    method: std::ptr::null(),
+    method_len: 0,
+    url: std::ptr::null(),
+    url_len: 0,
+    headers: std::ptr::null(),
+    headers_count: 0,
+    headers_stride: 0,
+    body: std::ptr::null(),
+    body_len: 0,
+    body_release: None,
+    body_release_user: std::ptr::null_mut(),
+    priority: 0,
+    idempotent: 0,
+    redirects_max: 0,
+    redirect_downgrade_allowed: 0,
+    queue_timeout_ms: 0,
+    resolve_timeout_ms: 0,
+    connect_timeout_ms: 0,
+    tls_timeout_ms: 0,
+    send_timeout_ms: 0,
+    first_byte_timeout_ms: 0,
+    idle_timeout_ms: 0,
+    total_timeout_ms: 0,
+    head_bytes_max: 0,
+    headers_max: 0,
+    interim_max: 0,
+    body_buffer_bytes: 0,
+    upgrade: std::ptr::null(),
+    upgrade_len: 0,
+    error: std::ptr::null_mut(),
+};
+
+/// A request about to be made.
+pub(super) struct Submission {
+    config: RequestConfig,
+    borrowed: Option<Arc<Borrowed>>,
+    detail: OutStruct<valtron_error_detail>,
+}
+
+impl Submission {
+    /// Makes it by `submit`; refused, the particulars go to the caller. The release of a borrowed body is owed from
+    /// here on, and only now: had the library kept a reference of a refused request, nothing would come of it.
+    pub(super) fn submit<T>(self, submit: impl FnOnce(RequestConfig) -> Refusal<T>) -> Result<T, Status> {
+        match submit(self.config) {
+            Ok(made) => {
+                if let Some(borrowed) = self.borrowed {
+                    borrowed.arm();
+                }
+                Ok(made)
+            }
+            Err(error) => {
+                self.detail.put(&error_detail(&error));
+                Err(error.status)
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `config` is NULL or as the header says.
+pub(super) unsafe fn request_config(
+    config: *const valtron_request_config,
+    releases: &Arc<Releases>,
+) -> Result<Submission, Status> {
+    // SAFETY: promised to us, here and in all that follows.
+    let c = unsafe { input(config, REQUEST_DEFAULT)? };
+    // SAFETY: as above.
+    let detail = unsafe { optional_out_struct(c.error)? };
+    // SAFETY: as above.
+    match unsafe { request_parts(&c, releases) } {
+        Ok((config, borrowed)) => Ok(Submission { config, borrowed, detail }),
+        Err(error) => {
+            detail.put(&error_detail(&error));
+            Err(error.status)
+        }
+    }
+}
+
+/// # Safety
+/// As for [`request_config`].
+unsafe fn request_parts(
+    c: &valtron_request_config,
+    releases: &Arc<Releases>,
+) -> Refusal<(RequestConfig, Option<Arc<Borrowed>>)> {
+    if !c.upgrade.is_null() || c.upgrade_len != 0 {
+        return refuse(Status::Unsupported, Argument::Reserved, "upgrade: reserved, must be NULL".to_owned());
+    }
+    let limits = request_limits(c)?;
+    // SAFETY: promised to us, here and in all that follows.
+    let (method, url) = unsafe { (text(c.method, c.method_len), text(c.url, c.url_len)) };
+    let method = match method.or_refuse(Argument::Method)? {
+        _ if c.method.is_null() => limits.method.clone(),
+        method => utf8(method, Status::Method, Argument::Method)?,
+    };
+    let url = match url.or_refuse(Argument::Url)? {
+        [] => return Err(Status::UrlEmpty).or_refuse(Argument::Url),
+        url if url.len() > URL_LEN_MAX => return Err(Status::UrlTooLong).or_refuse(Argument::Url),
+        url => utf8(url, Status::UrlNotUtf8, Argument::Url)?,
+    };
+    // SAFETY: as above.
+    let headers = unsafe { headers(c)? };
+    // SAFETY: as above.
+    let (body, borrowed) = unsafe { body(c, releases) }.or_refuse(Argument::Body)?;
+    Ok((RequestConfig { method, url, headers, body, ..limits }, borrowed))
+}
+
+fn request_limits(c: &valtron_request_config) -> Refusal<RequestConfig> {
+    let d = RequestConfig::default();
+    let most = i64::from(i32::MAX);
+    let none = i32::MAX as usize;
+    let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Ok(RequestConfig {
+        user_data: c.user_data as usize,
+        priority: c.priority,
+        idempotent: match c.idempotent {
+            0 => None,
+            1 => Some(true),
+            -1 => Some(false),
+            n => return refuse(Status::EnumRange, Argument::Enum, format!("idempotent: {n} is none of -1, 0, 1")),
+        },
+        redirects_max: match c.redirects_max {
+            0 => d.redirects_max,
+            -1 => None,
+            n @ 1.. => Some(n.unsigned_abs()),
+            n => return refuse(Status::LimitRange, Argument::Limit, format!("redirects_max: {n} is below -1")),
+        },
+        redirect_downgrade_allowed: flag("redirect_downgrade_allowed", c.redirect_downgrade_allowed)?,
+        queue_timeout: timeout("queue_timeout_ms", c.queue_timeout_ms, d.queue_timeout)?,
+        resolve_timeout: timeout("resolve_timeout_ms", c.resolve_timeout_ms, d.resolve_timeout)?,
+        connect_timeout: timeout("connect_timeout_ms", c.connect_timeout_ms, d.connect_timeout)?,
+        tls_timeout: timeout("tls_timeout_ms", c.tls_timeout_ms, d.tls_timeout)?,
+        send_timeout: timeout("send_timeout_ms", c.send_timeout_ms, d.send_timeout)?,
+        first_byte_timeout: timeout("first_byte_timeout_ms", c.first_byte_timeout_ms, d.first_byte_timeout)?,
+        idle_timeout: timeout("idle_timeout_ms", c.idle_timeout_ms, d.idle_timeout)?,
+        total_timeout: timeout("total_timeout_ms", c.total_timeout_ms, d.total_timeout)?,
+        head_bytes_max: count("head_bytes_max", c.head_bytes_max.into(), d.head_bytes_max, none, most)?,
+        headers_max: count("headers_max", c.headers_max.into(), d.headers_max, none, most)?,
+        interim_max: small(count("interim_max", c.interim_max.into(), d.interim_max as usize, none, most)?),
+        body_buffer_bytes: count(
+            "body_buffer_bytes",
+            c.body_buffer_bytes,
+            d.body_buffer_bytes,
+            usize::MAX >> 1,
+            i64::MAX >> 1,
+        )?,
+        ..d
+    })
+}
+
+/// # Safety
+/// As for [`bytes`].
+unsafe fn text<'a>(start: *const c_char, len: usize) -> Result<&'a [u8], Status> {
+    // SAFETY: promised to us.
+    unsafe { bytes(start.cast(), len) }
+}
+
+fn utf8(bytes: &[u8], status: Status, argument: Argument) -> Refusal<String> {
+    let copy = copied(bytes).or_refuse(argument)?;
+    String::from_utf8(copy).map_err(|_| status).or_refuse(argument)
+}
+
+/// # Safety
+/// As for [`request_config`].
+unsafe fn headers(c: &valtron_request_config) -> Refusal<Vec<(Vec<u8>, Vec<u8>)>> {
+    if c.headers_count > HEADERS_COUNT_MAX {
+        return Err(Status::HeaderTooMany).or_refuse(Argument::Headers);
+    }
+    // SAFETY: promised to us, here and below.
+    let lines = unsafe { array_in(c.headers, c.headers_stride, c.headers_count) }.or_refuse(Argument::Headers)?;
+    let mut copies = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        // SAFETY: as above.
+        let copy = unsafe { header(line) };
+        copies.push(copy.or_refuse(Argument::Headers).map_err(|error| error.at_index(index))?);
+    }
+    Ok(copies)
+}
+
+/// # Safety
+/// Its pointers are NULL or good for their lengths.
+unsafe fn header(line: &valtron_header) -> Result<(Vec<u8>, Vec<u8>), Status> {
+    // SAFETY: promised to us.
+    let (name, value) = unsafe { (text(line.name, line.name_len)?, text(line.value, line.value_len)?) };
+    Ok((copied(name)?, copied(value)?))
+}
+
+/// # Safety
+/// As for [`request_config`].
+unsafe fn body(
+    c: &valtron_request_config,
+    releases: &Arc<Releases>,
+) -> Result<(Option<Body>, Option<Arc<Borrowed>>), Status> {
+    // SAFETY: promised to us, here and below.
+    let bytes = unsafe { bytes(c.body, c.body_len)? };
+    match c.body_release {
+        _ if c.body.is_null() => Ok((None, None)),
+        None => Ok((Some(Arc::new(copied(bytes)?)), None)),
+        Some(release) => {
+            // SAFETY: as above.
+            let borrowed = unsafe { Borrowed::new(release, c.body_release_user, c.body, c.body_len, releases.clone()) };
+            let borrowed = Arc::new(borrowed);
+            Ok((Some(borrowed.clone()), Some(borrowed)))
+        }
+    }
+}
+
+// ---- Rust to C
+
+fn micros(time: Option<Duration>) -> i64 {
+    time.map_or(-1, |time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn user_data(value: usize) -> *mut c_void {
+    value as *mut c_void
+}
+
+pub(super) fn poll_info(info: &PollInfo) -> valtron_poll_info {
+    valtron_poll_info {
+        struct_size: size_of::<valtron_poll_info>(),
+        work_left: info.work_left.into(),
+        reserved: 0,
+        next_deadline_us: micros(info.next_deadline),
+        events_ready: info.events_ready,
+        spawns_ready: info.spawns_ready,
+        requests_live: info.requests_live,
+        reserved2: 0,
+    }
+}
+
+pub(super) fn event(event: &Event) -> valtron_event {
+    valtron_event {
+        struct_size: size_of::<valtron_event>(),
+        request: event.request,
+        user_data: user_data(event.user_data),
+        flags: event.flags,
+        state: event.state,
+        status: event.status as i32,
+        http_status: event.http_status,
+    }
+}
+
+pub(super) fn spawn(spawn: &SpawnInfo) -> valtron_spawn {
+    valtron_spawn {
+        struct_size: size_of::<valtron_spawn>(),
+        spawn_id: spawn.spawn_id,
+        request: spawn.request,
+        user_data: user_data(spawn.user_data),
+        kind: spawn.kind as i32,
+        step: spawn.step,
+        http_status: spawn.http_status,
+        port: spawn.port,
+        text: spawn.text.as_ptr().cast(),
+        text_len: spawn.text.len(),
+    }
+}
+
+pub(super) fn request_info(info: &RequestInfo) -> valtron_request_info {
+    let [queued, resolved, connected, tls, sent, first_byte, head, done] = info.times.map(micros);
+    valtron_request_info {
+        struct_size: size_of::<valtron_request_info>(),
+        user_data: user_data(info.user_data),
+        state: info.state,
+        status: info.status as i32,
+        http_status: info.http_status,
+        flags: info.flags,
+        terminal: info.terminal.into(),
+        hops: info.hops,
+        interim_count: info.interim_count,
+        http_minor: info.http_minor,
+        connection_reused: info.connection_reused.into(),
+        tls_resumed: info.tls_resumed.into(),
+        body_received: info.body_received,
+        body_buffered: info.body_buffered,
+        body_sent: info.body_sent,
+        body_total: info.body_total.map_or(-1, |total| i64::try_from(total).unwrap_or(i64::MAX)),
+        task_polls: info.task_polls,
+        time_queued_us: queued,
+        time_resolved_us: resolved,
+        time_connected_us: connected,
+        time_tls_us: tls,
+        time_sent_us: sent,
+        time_first_byte_us: first_byte,
+        time_head_us: head,
+        time_done_us: done,
+    }
+}
+
+// The fields of a block are handed out where they lie: the two layouts are one.
+const _: () =
+    assert!(size_of::<Field>() == size_of::<valtron_field>() && align_of::<Field>() == align_of::<valtron_field>());
+const _: () = assert!(std::mem::offset_of!(Field, name) == 0 && std::mem::offset_of!(Span, start) == 0);
+const _: () = assert!(std::mem::offset_of!(Field, value) == std::mem::offset_of!(valtron_field, value_offset));
+
+/// The record outlives the answer: the request keeps it.
+pub(super) fn head(record: &HeadRecord) -> valtron_head {
+    valtron_head {
+        struct_size: size_of::<valtron_head>(),
+        http_status: record.status.into(),
+        http_minor: record.version_minor.into(),
+        bytes: record.block.bytes().as_ptr(),
+        bytes_len: record.block.bytes().len(),
+        fields: record.block.fields().as_ptr().cast(),
+        fields_count: record.block.fields().len(),
+        field_stride: size_of::<valtron_field>(),
+        url: record.url.as_ptr().cast(),
+        url_len: record.url.len(),
+        reason_offset: record.reason.start,
+        reason_len: record.reason.len,
+    }
+}
+
+pub(super) fn trace_entry(entry: &TraceEntry) -> valtron_trace_entry {
+    valtron_trace_entry { at_us: micros(Some(entry.at)), state: entry.state, hop: entry.hop }
+}
+
+pub(super) fn stats(stats: &ClientStats) -> valtron_stats {
+    valtron_stats {
+        struct_size: size_of::<valtron_stats>(),
+        task_polls: stats.task_polls,
+        turns: stats.turns,
+        wakes: stats.wakes,
+        empty_waits: stats.empty_waits,
+        hitches: stats.hitches,
+        connections_opened: stats.connections_opened,
+        connections_reused: stats.connections_reused,
+        lookups_started: stats.lookups_started,
+        lookups_abandoned: stats.lookups_abandoned,
+        jobs_taken: stats.jobs_taken,
+        jobs_expired: stats.jobs_expired,
+        requests_created: stats.requests_created,
+        requests_live: stats.requests_live,
+        events_lost: stats.events_lost,
+        longest_poll_us: stats.longest_poll_us,
+    }
+}
+
+pub(super) fn error_detail(error: &HttpClientError) -> valtron_error_detail {
+    let text = match error.status {
+        Status::Ok => String::new(),
+        _ => error.to_string(),
+    };
+    let (text, text_len) = fixed_text(&text);
+    valtron_error_detail {
+        struct_size: size_of::<valtron_error_detail>(),
+        status: error.status as i32,
+        phase: error.phase as i32,
+        argument: error.argument as i32,
+        argument_index: error.argument_index.map_or(-1, |index| i32::try_from(index).unwrap_or(i32::MAX)),
+        os_errno: error.os_errno,
+        tls_alert: error.tls_alert.map_or(-1, i32::from),
+        received: error.received.unwrap_or(u64::MAX),
+        expected: error.expected.unwrap_or(u64::MAX),
+        text_len,
+        text,
+    }
+}
+
+/// As much of `text` as leaves room for a NUL, cut at a character. A NUL inside would end it early: it becomes a
+/// question mark.
+fn fixed_text<const N: usize>(text: &str) -> ([c_char; N], usize) {
+    let mut len = text.len().min(N - 1);
+    while !text.is_char_boundary(len) {
+        len -= 1;
+    }
+    let mut fixed = [0; N];
+    for (to, from) in fixed.iter_mut().zip(&text.as_bytes()[..len]) {
+        *to = if *from == 0 { b'?' as c_char } else { *from as c_char };
+    }
+    (fixed, len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: an error's text is cut at a character and always ends with NUL. Method: lengths around the room, with
+    /// two-byte characters.
+    #[test]
+    fn texts_are_cut_at_a_character() {
+        let cut = |text: &str| {
+            let (fixed, len) = fixed_text::<8>(text);
+            assert_eq!(fixed[len], 0);
+            String::from_utf8(fixed[..len].iter().map(|c| *c as u8).collect()).unwrap()
+        };
+        assert_eq!(cut(""), "");
+        assert_eq!(cut("1234567"), "1234567");
+        assert_eq!(cut("12345678"), "1234567");
+        assert_eq!(cut("123456\u{e9}"), "123456");
+        assert_eq!(cut("12345\u{e9}"), "12345\u{e9}");
+        assert_eq!(cut("a\0b"), "a?b");
+    }
+
+    /// Goal: 0 is the default, -1 none, anything below or absurd names its field. Method: the values around each
+    /// border.
+    #[test]
+    fn limits_have_borders() {
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(timeout("x_ms", 0, second).unwrap(), second);
+        assert_eq!(timeout("x_ms", -1, second).unwrap(), None);
+        assert_eq!(timeout("x_ms", 1, second).unwrap(), Some(Duration::from_millis(1)));
+        for bad in [-2, i64::MIN, TIMEOUT_MS_MAX + 1, i64::MAX] {
+            let error = timeout("x_ms", bad, second).unwrap_err();
+            assert_eq!((error.status, error.argument), (Status::LimitRange, Argument::Timeout));
+            assert!(error.text.starts_with("x_ms"), "{}", error.text);
+        }
+        assert_eq!(count("n", -1, 5, 9, 10).unwrap(), 9);
+        assert!(count("n", 11, 5, 9, 10).is_err() && count("n", -2, 5, 9, 10).is_err());
+        assert_eq!(call_timeout(-2), Err(Status::LimitRange));
+    }
+}

@@ -1,0 +1,137 @@
+//! The resolver pool, with resolvers that do as they are told.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+
+use super::*;
+use crate::synca::oneshot::{Received, Receiver};
+use crate::synca::{Entry, TaskWaker, WakeQueue};
+
+/// Says that it began, then blocks until it is let go.
+struct Gate {
+    began: Mutex<mpsc::Sender<String>>,
+    go: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Resolver for Gate {
+    fn resolve_blocking(&self, host: &str, port: u16) -> LookupResult {
+        let _ = lock(&self.began).send(host.to_owned());
+        lock(&self.go).recv().map_err(|_| LookupError::Failed("gone".to_owned()))?;
+        assert!(host != "panic", "as told");
+        Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))])
+    }
+}
+
+fn gated(threads: usize) -> (ResolverPool, mpsc::Receiver<String>, mpsc::Sender<()>) {
+    let (began, began_here) = mpsc::channel();
+    let (go_here, go) = mpsc::channel();
+    (ResolverPool::new(Arc::new(Gate { began: Mutex::new(began), go: Mutex::new(go) }), threads), began_here, go_here)
+}
+
+/// Blocks on the waker, as an executor would in its poller.
+fn answer(receiver: &Receiver<LookupResult>) -> LookupResult {
+    let (woken, woken_here) = mpsc::channel();
+    let woken = Mutex::new(woken);
+    let queue = WakeQueue::new(Box::new(move || {
+        let _ = lock(&woken).send(());
+    }));
+    queue.prepare_sleep();
+    receiver.set_waker(TaskWaker::new(Entry::new(0, 1), queue));
+    loop {
+        match receiver.try_recv() {
+            Received::Value(value) => return value,
+            Received::Closed => panic!("dropped"),
+            Received::Empty => woken_here.recv().expect("a wake"),
+        }
+    }
+}
+
+/// Goal: no thread before the first look-up, and no more than allowed. Method: three look-ups on a pool of two that
+/// blocks.
+#[test]
+fn threads_are_lazy_and_bounded() {
+    let (pool, began, go) = gated(2);
+    assert_eq!(pool.stats(), ResolverStats::default());
+    let receivers: Vec<_> = ["a", "b", "c"].map(|name| pool.lookup(name, 80)).into();
+    began.recv().expect("first");
+    // The gate lets one at a time wait inside `go`, but both have begun.
+    began.recv().expect("second");
+    let stats = pool.stats();
+    assert_eq!((stats.threads, stats.queued, stats.started), (2, 1, 2));
+    for _ in 0..3 {
+        go.send(()).expect("the gate");
+    }
+    for receiver in &receivers {
+        assert_eq!(answer(receiver), Ok(vec!["192.0.2.1:80".parse().expect("an address")]));
+    }
+    assert_eq!(pool.stats().started, 3);
+}
+
+/// Goal: a look-up nobody waits for any more is not run. Method: drop the second receiver while the only thread is
+/// busy.
+#[test]
+fn abandoned_lookups_are_skipped() {
+    let (pool, began, go) = gated(1);
+    let first = pool.lookup("a", 80);
+    began.recv().expect("first");
+    drop(pool.lookup("b", 80));
+    let third = pool.lookup("c", 80);
+    go.send(()).expect("the gate");
+    go.send(()).expect("the gate");
+    assert!(answer(&first).is_ok());
+    assert!(answer(&third).is_ok());
+    assert_eq!(began.recv().expect("third"), "c");
+    let stats = pool.stats();
+    assert_eq!((stats.started, stats.abandoned), (2, 1));
+}
+
+/// Goal: the queue is bounded, and abandoned look-ups make room.
+#[test]
+fn a_full_queue_is_busy() {
+    let (pool, began, _go) = gated(1);
+    let _first = pool.lookup("a", 80);
+    began.recv().expect("first");
+    let mut queued: Vec<_> = (0..RESOLVER_QUEUE_MAX).map(|_| pool.lookup("b", 80)).collect();
+    assert_eq!(answer(&pool.lookup("c", 80)), Err(LookupError::Busy));
+    queued.pop();
+    assert_eq!(pool.lookup("c", 80).try_recv(), Received::Empty);
+}
+
+/// Goal: without threads there is no resolver; a panic is an answer and costs no thread; dropping the pool never
+/// waits.
+#[test]
+fn edges() {
+    let (pool, _, _) = gated(0);
+    assert_eq!(answer(&pool.lookup("a", 80)), Err(LookupError::NoResolver));
+
+    let (pool, began, go) = gated(1);
+    let panics = pool.lookup("panic", 80);
+    go.send(()).expect("the gate");
+    assert!(matches!(answer(&panics), Err(LookupError::Failed(_))));
+    began.recv().expect("first");
+    let stuck = pool.lookup("stuck", 80);
+    began.recv().expect("second");
+    let queued = pool.lookup("queued", 80);
+    drop(pool);
+    assert_eq!(queued.try_recv(), Received::Closed);
+    drop((stuck, go));
+}
+
+/// Goal: the system's resolver answers literals without a network and tells a bad name apart.
+#[test]
+fn the_system_resolver_answers_literals() {
+    assert_eq!(SystemResolver.resolve_blocking("127.0.0.1", 80), Ok(vec![SocketAddr::from(([127, 0, 0, 1], 80))]));
+    assert!(matches!(SystemResolver.resolve_blocking("no\0name", 80), Err(LookupError::Failed(_))));
+}
+
+/// Goal: the text of "no such name" is recognised. Method: an error worded as std words it.
+#[cfg(unix)]
+#[test]
+fn not_found_is_told_apart() {
+    let worded = |code| {
+        let text = format!("failed to lookup address information: {}", descriptor::lookup_text(code));
+        failure("host", &std::io::Error::other(text))
+    };
+    assert!(matches!(worded(libc::EAI_NONAME), LookupError::NotFound(_)));
+    assert!(matches!(worded(libc::EAI_AGAIN), LookupError::Failed(_)));
+}

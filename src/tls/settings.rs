@@ -1,0 +1,92 @@
+//! What all TLS connections of a client share.
+
+use std::sync::Arc;
+
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{ring, CryptoProvider};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+use super::session::TlsSession;
+use super::verify::{AnyCertificate, NamedFaults};
+use super::{fault, pem, TlsConfig, TlsError, Trust};
+
+/// Whom to trust, and the sessions to resume; shared by all connections of a client. A clone is one reference.
+#[derive(Clone, Debug)]
+pub struct TlsSettings(Arc<ClientConfig>);
+
+impl TlsSettings {
+    /// Reads the certificates. With [`Trust::System`] this reads files, so it belongs to the making of a client.
+    pub fn new(config: TlsConfig<'_>) -> Result<Self, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(fault::of)?;
+        // Even with verification off a bad PEM is told: the caller believes that it matters.
+        let roots = roots(&config)?;
+        let builder = if config.verify_off {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider)))
+        } else {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier(roots, provider)?))
+        };
+        let mut client = builder.with_no_client_auth();
+        client.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
+        client.resumption = Resumption::in_memory_sessions(RESUMED_SESSIONS_MAX);
+        Ok(Self(Arc::new(client)))
+    }
+
+    /// A session with `host`: a DNS name or an address, with or without brackets. It makes a key share, which costs
+    /// CPU time: callers count it as a step.
+    pub fn session(&self, host: &str) -> Result<TlsSession, TlsError> {
+        let name = server_name(host)?;
+        let connection = ClientConnection::new(self.0.clone(), name).map_err(fault::of)?;
+        Ok(TlsSession::new(connection))
+    }
+}
+
+fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').ok_or(TlsError::BadServerName)?,
+        // The root's dot is not part of a name in a certificate (RFC 6066 section 3).
+        None => host.strip_suffix('.').unwrap_or(host),
+    };
+    ServerName::try_from(host.to_owned()).map_err(|_| TlsError::BadServerName)
+}
+
+fn roots(config: &TlsConfig<'_>) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    match config.trust {
+        Trust::Bundled => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Trust::System => {
+            let found = rustls_native_certs::load_native_certs();
+            let (added, _) = roots.add_parsable_certificates(found.certs);
+            if added == 0 {
+                let why = found.errors.first().map_or_else(|| "the system has none".to_owned(), ToString::to_string);
+                return Err(TlsError::NoTrust(why));
+            }
+        }
+        Trust::PemOnly if config.extra_ca_pem.is_none() && !config.verify_off => {
+            return Err(TlsError::NoTrust("only given certificates are trusted, and none are given".to_owned()));
+        }
+        Trust::PemOnly => {}
+    }
+    if let Some(text) = config.extra_ca_pem {
+        pem::add_to(&mut roots, text)?;
+    }
+    Ok(roots)
+}
+
+fn verifier(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<NamedFaults, TlsError> {
+    let roots = Arc::new(roots);
+    WebPkiServerVerifier::builder_with_provider(roots.clone(), provider)
+        .build()
+        .map(|inner| NamedFaults::new(inner, roots))
+        .map_err(|error| TlsError::NoTrust(error.to_string()))
+}
+
+/// The only protocol spoken inside.
+pub(super) const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
+
+/// Sessions kept for resumption by one client; rustls keeps eight a server, so this is 64 servers. Each is about a
+/// kilobyte.
+const RESUMED_SESSIONS_MAX: usize = 512;

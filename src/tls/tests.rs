@@ -1,0 +1,5 @@
+//! Against a real rustls server in memory, through byte buffers.
+
+mod bench;
+mod certificates;
+mod sessions;

@@ -1,0 +1,56 @@
+/* Goal: waiting costs nothing. Method: requests whose server takes 300 ms are counted in task polls and processor time; an idle
+ * client in none. */
+#include "support.h"
+
+#define REQUESTS_MAX 100
+#define TASK_POLLS_MAX 10
+#define CPU_US_MAX (SANITIZED ? 200000 : 10000)
+
+static void requests(int count, const char *url) {
+    valtron_client *client = client_new();
+    valtron_request handles[REQUESTS_MAX];
+    int done = 0;
+    int64_t cpu;
+    for (int i = 0; i < count; i++) handles[i] = request_new(client, url);
+    cpu = cpu_us();
+    while (done < count) {
+        valtron_event events[16];
+        size_t got = 0;
+        OK(valtron_client_wait(client, -1, NULL));
+        OK(valtron_client_next_events(client, events, sizeof events[0], 16, &got));
+        for (size_t i = 0; i < got; i++) done += (events[i].flags & VALTRON_EVENT_DONE) != 0;
+    }
+    cpu = cpu_us() - cpu;
+    for (int i = 0; i < count; i++) {
+        valtron_request_info info = look(client, handles[i]);
+        CHECK_STATUS(info.status, VALTRON_OK);
+        CHECK_OP(info.task_polls, <=, TASK_POLLS_MAX);
+    }
+    if (count == 1) CHECK_OP(cpu, <, CPU_US_MAX);
+    valtron_client_free(client);
+}
+
+static void idle(void) {
+    valtron_client *client = client_new();
+    valtron_stats before = VALTRON_STATS_INIT, after = VALTRON_STATS_INIT;
+    int64_t cpu;
+    OK(valtron_client_wait(client, 0, NULL));
+    OK(valtron_client_stats(client, &before));
+    cpu = cpu_us();
+    OK(valtron_client_wait(client, 200, NULL));
+    CHECK_OP(cpu_us() - cpu, <, CPU_US_MAX);
+    OK(valtron_client_stats(client, &after));
+    CHECK_INT(after.task_polls, before.task_polls);
+    valtron_client_free(client);
+}
+
+static void test(void) {
+    server peer = {.answer = ANSWER_HELLO, .delay_ms = 300};
+    server_start(&peer);
+    requests(1, server_url(&peer));
+    requests(REQUESTS_MAX, server_url(&peer));
+    server_stop(&peer);
+    idle();
+}
+
+int main(void) { return run_test(test); }

@@ -1,0 +1,229 @@
+/* Goal: the host takes the CPU work of handshakes and the look-ups to its own threads, while its main thread keeps polling
+ * with a budget of a millisecond. Method: a hundred HTTPS requests, each with a new connection to a name, by callback and
+ * by pull; then jobs that are never run, run twice, run too late, and denied actions. */
+#include "support.h"
+
+#define REQUESTS 100
+#define THREADS 4
+#define BUDGET_US 1000
+#define QUEUE_MAX 4096
+
+/* Jobs for the test's own threads. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    valtron_job *jobs[QUEUE_MAX];
+    size_t first, last;
+    int stop;
+} queue = {.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER};
+
+static void put(valtron_job *job) {
+    pthread_mutex_lock(&queue.lock);
+    CHECK(queue.last - queue.first < QUEUE_MAX);
+    queue.jobs[queue.last++ % QUEUE_MAX] = job;
+    pthread_cond_signal(&queue.filled);
+    pthread_mutex_unlock(&queue.lock);
+}
+
+static void *work(void *unused) {
+    (void)unused;
+    for (;;) {
+        valtron_job *job;
+        valtron_status status;
+        pthread_mutex_lock(&queue.lock);
+        while (queue.first == queue.last && !queue.stop) pthread_cond_wait(&queue.filled, &queue.lock);
+        if (queue.first == queue.last) {
+            pthread_mutex_unlock(&queue.lock);
+            return NULL;
+        }
+        job = queue.jobs[queue.first++ % QUEUE_MAX];
+        pthread_mutex_unlock(&queue.lock);
+        status = valtron_job_run(job);
+        CHECK(status == VALTRON_OK || status == VALTRON_E_JOB_EXPIRED || status == VALTRON_E_JOB_CANCELLED);
+        valtron_job_free(job);
+    }
+}
+
+static valtron_decision take_it(void *user, const valtron_spawn *spawn, valtron_job **job) {
+    (void)user;
+    CHECK(spawn->kind == VALTRON_SPAWN_RESOLVE || spawn->kind == VALTRON_SPAWN_TLS_UPGRADE);
+    put(*job);
+    return VALTRON_DECISION_TAKE;
+}
+
+static void pull(valtron_client *client) {
+    valtron_spawn spawns[16];
+    size_t count = 0, i;
+    OK(valtron_client_next_spawns(client, spawns, sizeof spawns[0], 16, &count));
+    for (i = 0; i < count; i++) {
+        valtron_job *job = NULL;
+        valtron_status status = valtron_action_decide(client, spawns[i].spawn_id, VALTRON_DECISION_TAKE, &job);
+        if (status == VALTRON_E_NO_SPAWN) continue; /* ended meanwhile */
+        OK(status);
+        put(job);
+    }
+}
+
+static valtron_client *asking(valtron_spawn_callback callback, void *user, uint32_t kinds, int64_t job_timeout_ms) {
+    valtron_client_config config = client_config();
+    config.worker_threads = 0;
+    config.spawn_ask = kinds;
+    config.spawn_callback = callback;
+    config.spawn_user = user;
+    config.spawn_timeout_ms = 20000;
+    config.job_timeout_ms = job_timeout_ms;
+    config.ca_pem = ca_pem(&config.ca_pem_len);
+    return client_from(&config);
+}
+
+static void hundred(valtron_spawn_callback callback) {
+    valtron_client *client = asking(callback, NULL, VALTRON_SPAWN_RESOLVE | VALTRON_SPAWN_TLS_UPGRADE, 20000);
+    valtron_header close_it = {"Connection", 10, "close", 5};
+    valtron_request requests[REQUESTS];
+    valtron_stats stats = VALTRON_STATS_INIT;
+    const char *url = text("%s/hello", site("VALTRON_SITE_HTTPS"));
+    int done = 0;
+    for (int i = 0; i < REQUESTS; i++) {
+        valtron_request_config config = request_config(url);
+        config.headers = &close_it;
+        config.headers_count = 1;
+        requests[i] = request_from(client, &config);
+    }
+    while (done < REQUESTS) {
+        valtron_event events[16];
+        size_t count = 0;
+        OK(valtron_client_poll(client, BUDGET_US, NULL));
+        if (callback == NULL) pull(client);
+        OK(valtron_client_next_events(client, events, sizeof events[0], 16, &count));
+        for (size_t i = 0; i < count; i++) {
+            if ((events[i].flags & VALTRON_EVENT_DONE) == 0) continue;
+            CHECK_STATUS(events[i].status, VALTRON_OK);
+            CHECK_INT(events[i].http_status, 200);
+            done++;
+        }
+        /* A frame's pause, which a wakeup of a job ends. */
+        OK(valtron_client_wait(client, 1, NULL));
+    }
+    OK(valtron_client_stats(client, &stats));
+    CHECK(stats.jobs_taken >= 2 * REQUESTS);
+    CHECK_INT(stats.jobs_expired, 0);
+    for (int i = 0; i < REQUESTS; i++) valtron_request_free(client, requests[i]);
+    valtron_client_free(client);
+}
+
+/* Takes a job and lets it lie. */
+static valtron_decision keep_it(void *user, const valtron_spawn *spawn, valtron_job **job) {
+    valtron_job **kept = user;
+    (void)spawn;
+    if (*kept != NULL) return VALTRON_DECISION_RUN;
+    *kept = *job;
+    return VALTRON_DECISION_TAKE;
+}
+
+static void never_run(uint32_t kind) {
+    valtron_job *job = NULL;
+    valtron_client *client = asking(keep_it, &job, kind, 50);
+    valtron_request request = request_new(client, text("%s/hello", site("VALTRON_SITE_HTTPS")));
+    valtron_request_info info = wait_done(client, request);
+    valtron_stats stats = VALTRON_STATS_INIT;
+    CHECK_STATUS(info.status, VALTRON_OK);
+    CHECK_INT(info.http_status, 200);
+    OK(valtron_client_stats(client, &stats));
+    CHECK_INT(stats.jobs_expired, 1);
+    CHECK_INT(stats.hitches, kind == VALTRON_SPAWN_TLS_UPGRADE ? 1 : 0);
+    CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_EXPIRED);
+    valtron_job_free(job);
+    valtron_request_free(client, request);
+    valtron_client_free(client);
+}
+
+static void job_of(uint32_t kind, valtron_client **client, valtron_request *request, valtron_job **job) {
+    *job = NULL;
+    *client = asking(keep_it, job, kind, 20000);
+    *request = request_new(*client, text("%s/hello", site("VALTRON_SITE_HTTPS")));
+    while (*job == NULL) OK(valtron_client_wait(*client, 10, NULL));
+}
+
+static void twice_late_gone(void) {
+    valtron_client *client;
+    valtron_request request;
+    valtron_job *job;
+    valtron_request_info info;
+    job_of(VALTRON_SPAWN_TLS_UPGRADE, &client, &request, &job);
+    OK(valtron_job_run(job));
+    CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_ALREADY_RUN);
+    info = wait_done(client, request);
+    CHECK_STATUS(info.status, VALTRON_OK);
+    valtron_job_free(job);
+    valtron_client_free(client);
+
+    job_of(VALTRON_SPAWN_RESOLVE, &client, &request, &job);
+    OK(valtron_request_cancel(client, request));
+    info = wait_done(client, request);
+    CHECK_STATUS(info.status, VALTRON_E_CANCELLED);
+    OK(valtron_client_poll(client, BUDGET_US, NULL));
+    CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_CANCELLED);
+    valtron_job_free(job);
+    valtron_client_free(client);
+
+    job_of(VALTRON_SPAWN_TLS_UPGRADE, &client, &request, &job);
+    valtron_client_free(client);
+    CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_CANCELLED);
+    valtron_job_free(job);
+}
+
+static valtron_decision deny_it(void *user, const valtron_spawn *spawn, valtron_job **job) {
+    (void)user;
+    (void)spawn;
+    (void)job;
+    return VALTRON_DECISION_DENY;
+}
+
+static void denied(uint32_t kind) {
+    valtron_client *client = asking(deny_it, NULL, kind, 0);
+    valtron_request request = request_new(client, text("%s/hello", site("VALTRON_SITE_HTTPS")));
+    valtron_request_info info = wait_done(client, request);
+    CHECK_STATUS(info.status, VALTRON_E_DENIED);
+    valtron_client_free(client);
+}
+
+/* A denied redirect is the answer itself, body and all, and the trace says so. */
+static void denied_redirect(void) {
+    static const int32_t want[] = {
+        VALTRON_STATE_INIT, VALTRON_STATE_CONNECTING, VALTRON_STATE_SENDING_REQUEST, VALTRON_STATE_RECEIVING_INTRO,
+        VALTRON_STATE_RECEIVING_HEADERS, VALTRON_STATE_AWAITING_REDIRECT, VALTRON_STATE_RECEIVING_BODY, VALTRON_STATE_DONE};
+    valtron_client *client = asking(deny_it, NULL, VALTRON_SPAWN_REDIRECT, 0);
+    valtron_request request = request_new(client, text("%s/redirect/302?to=/hello", site("VALTRON_SITE_HTTP")));
+    valtron_request_info info = wait_done(client, request);
+    valtron_trace_entry trace[16];
+    uint8_t body[256];
+    size_t count = 0;
+    CHECK_STATUS(info.status, VALTRON_OK);
+    CHECK_INT(info.http_status, 302);
+    CHECK_INT(info.hops, 0);
+    CHECK(read_all(client, request, body, sizeof body) > 0);
+    OK(valtron_request_trace(client, request, trace, sizeof trace[0], 16, &count));
+    CHECK_INT(count, sizeof want / sizeof want[0]);
+    for (size_t i = 0; i < count; i++) CHECK_INT(trace[i].state, want[i]);
+    valtron_client_free(client);
+}
+
+int main(void) {
+    pthread_t threads[THREADS];
+    watch_over();
+    for (int i = 0; i < THREADS; i++) CHECK_INT(pthread_create(&threads[i], NULL, work, NULL), 0);
+    hundred(take_it);
+    hundred(NULL);
+    pthread_mutex_lock(&queue.lock);
+    queue.stop = 1;
+    pthread_cond_broadcast(&queue.filled);
+    pthread_mutex_unlock(&queue.lock);
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    never_run(VALTRON_SPAWN_TLS_UPGRADE);
+    never_run(VALTRON_SPAWN_RESOLVE);
+    twice_late_gone();
+    denied(VALTRON_SPAWN_TLS_UPGRADE);
+    denied(VALTRON_SPAWN_RESOLVE);
+    denied_redirect();
+    return 0;
+}

@@ -1,0 +1,159 @@
+//! The C tests: each file of `tests/c` is one program. 0 passes, 77 skips with a reason on its
+//! output, 78 says that the test makes no sense under this sanitizer (`VALTRON_SANITIZER`), all else fails.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::build::{library_for_tests, Executor, Library, Sanitizer, EXECUTORS};
+use crate::site::Site;
+use crate::util::{failed, files, out_dir, root, skipped, Log, Step, Stop};
+
+/// All C tests against both builds of the library, plain or instrumented.
+pub fn run(log: &mut Log, site: &Site, sanitizer: Option<Sanitizer>) -> Step {
+    let sources = sources()?;
+    let mut tally = Tally::default();
+    for executor in EXECUTORS {
+        let library = library_for_tests(log, executor, sanitizer)?;
+        for source in &sources {
+            let name = format!("{} ({})", stem(source), executor.name());
+            match compile(log, source, &library, sanitizer) {
+                Err(_) => tally.failed.push(format!("{name}: does not compile")),
+                Ok(program) => {
+                    let mut command = Command::new(program);
+                    environment(&mut command, site, &library, executor, sanitizer);
+                    match log.exit_code(&mut command) {
+                        Ok(NOT_APPLICABLE) if sanitizer.is_some() => log.line(&format!("not applicable: {name}")),
+                        code => tally.count(code, name),
+                    }
+                }
+            }
+        }
+    }
+    tally.result()
+}
+
+/// The tests of bad input again, under memcheck.
+pub fn valgrind(log: &mut Log, site: &Site) -> Step {
+    crate::tools::require("valgrind")?;
+    let sources: Vec<_> = sources()?.into_iter().filter(|source| stem(source).contains("bad_input")).collect();
+    if sources.is_empty() {
+        return failed("no tests/c/*bad_input*.c");
+    }
+    let library = library_for_tests(log, Executor::Single, None)?;
+    let mut tally = Tally::default();
+    for source in sources {
+        let program = compile(log, &source, &library, None)?;
+        let mut command = crate::util::words(
+            "valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite",
+        );
+        command.arg(program);
+        environment(&mut command, site, &library, Executor::Single, None);
+        tally.count(log.exit_code(&mut command), stem(&source));
+    }
+    tally.result()
+}
+
+/// The linker's words for a program that uses the library where it lies.
+pub fn link(command: &mut Command, library: &Library) {
+    let dir = library.dir.display();
+    command.arg(format!("-L{dir}")).arg(format!("-Wl,-rpath,{dir}")).args([
+        "-lvaltron_http",
+        "-pthread",
+        "-ldl",
+        "-lm",
+    ]);
+}
+
+fn sources() -> Result<Vec<PathBuf>, Stop> {
+    let own = root().join("tests/c");
+    let sources: Vec<_> = files("tests/c", ".c").into_iter().filter(|file| file.parent() == Some(&own)).collect();
+    if sources.is_empty() {
+        return failed("tests/c holds no test");
+    }
+    Ok(sources)
+}
+
+fn compile(log: &mut Log, source: &Path, library: &Library, sanitizer: Option<Sanitizer>) -> Result<PathBuf, Stop> {
+    let out = out_dir().join("c");
+    std::fs::create_dir_all(&out)?;
+    let lib_name = library.dir.file_name().unwrap_or_default().to_string_lossy();
+    let program = out.join(format!("{}-{lib_name}", stem(source)));
+    let mut command = crate::util::words("gcc -std=gnu11 -g -O1 -Wall -Wextra -Werror -Iinclude -Itests/c");
+    if let Some(sanitizer) = sanitizer {
+        command.arg(format!("-fsanitize={}", sanitizer.name())).arg("-fno-omit-frame-pointer").arg("-rdynamic");
+    }
+    command.arg(source);
+    if sanitizer == Some(Sanitizer::Thread) {
+        let shim = out.join("tsan_shim.c");
+        std::fs::write(&shim, TSAN_SHIM)?;
+        command.arg(shim);
+    }
+    command.arg("-o").arg(&program);
+    link(&mut command, library);
+    log.run(&mut command)?;
+    Ok(program)
+}
+
+fn environment(
+    command: &mut Command,
+    site: &Site,
+    library: &Library,
+    executor: Executor,
+    sanitizer: Option<Sanitizer>,
+) {
+    command.envs(site.env.iter().map(|(key, value)| (key, value)));
+    command.env("VALTRON_HTTP_LIB", library.file()).env("VALTRON_EXECUTOR", executor.name());
+    match sanitizer {
+        None => {}
+        Some(Sanitizer::Address) => {
+            command.env("VALTRON_SANITIZER", "address");
+            command.env("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0:exitcode=66");
+        }
+        Some(Sanitizer::Thread) => {
+            let list = root().join("tests/tsan.supp");
+            command.env("VALTRON_SANITIZER", "thread");
+            command.env("TSAN_OPTIONS", format!("suppressions={}:exitcode=66:second_deadlock_stack=1", list.display()));
+        }
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: Vec<String>,
+    skipped: Vec<String>,
+}
+
+impl Tally {
+    fn count(&mut self, code: Result<i32, Stop>, name: String) {
+        match code {
+            Ok(0) => self.passed += 1,
+            Ok(77) => self.skipped.push(name),
+            Ok(code) => self.failed.push(format!("{name}: exit code {code}")),
+            Err(stop) => self.failed.push(format!("{name}: {}", String::from(stop))),
+        }
+    }
+
+    fn result(self) -> Step {
+        if !self.failed.is_empty() {
+            return failed(format!("{} passed, failed: {}", self.passed, self.failed.join("; ")));
+        }
+        if !self.skipped.is_empty() {
+            return skipped(format!("{} passed, skipped: {}", self.passed, self.skipped.join("; ")));
+        }
+        Ok(())
+    }
+}
+
+const NOT_APPLICABLE: i32 = 78;
+
+/// LLVM calls these three, gcc's run-time library has them under their plain names only, where it intercepts them.
+const TSAN_SHIM: &str = "#include <string.h>
+void *__tsan_memcpy(void *to, const void *from, size_t n) { return memcpy(to, from, n); }
+void *__tsan_memmove(void *to, const void *from, size_t n) { return memmove(to, from, n); }
+void *__tsan_memset(void *to, int byte, size_t n) { return memset(to, byte, n); }
+";

@@ -1,0 +1,207 @@
+//! System calls, counted exactly: what a keep-alive request costs, and that no poll makes a call that can block.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::build::{library_for_tests, Executor, Library};
+use crate::site::Site;
+use crate::util::{failed, out_dir, root, words, Log, Step, Stop};
+
+/// Two runs of these lengths: their difference is what the requests alone cost.
+const RUNS: [u64; 2] = [100, 1100];
+
+/// Calls that a poll may make: none of them can block. `epoll_wait`, `futex`, `socket` and `write` are looked at more
+/// closely.
+const HARMLESS: [&str; 22] = [
+    "sendto",
+    "recvfrom",
+    "connect",
+    "getsockopt",
+    "setsockopt",
+    "getpeername",
+    "fcntl",
+    "epoll_ctl",
+    "close",
+    "mmap",
+    "munmap",
+    "mprotect",
+    "brk",
+    "madvise",
+    "mremap",
+    "getrandom",
+    "rt_sigprocmask",
+    "clone3",
+    "clone",
+    "sched_getaffinity",
+    "rt_sigaction",
+    "rseq",
+];
+
+pub fn run(log: &mut Log, site: &Site) -> Step {
+    crate::tools::require("strace")?;
+    let library = library_for_tests(log, Executor::Single, None)?;
+    keep_alive(log, site, &library)?;
+    polls(log, site, &library)
+}
+
+fn keep_alive(log: &mut Log, site: &Site, library: &Library) -> Step {
+    let program = compile(log, "keep_alive", library)?;
+    let url = format!("{}/hello", site_url(site, "VALTRON_SITE_HTTP")?);
+    for mode in ["perform", "events"] {
+        let counts = RUNS.map(|count| {
+            let file = out_dir().join(format!("syscalls-{mode}-{count}.txt"));
+            let mut command = words("strace -f -c -o");
+            command.arg(&file).arg(&program).arg(&url).arg(count.to_string()).arg(mode);
+            log.run(&mut command)?;
+            summary(&std::fs::read_to_string(&file)?)
+        });
+        let [few, many] = counts;
+        let (few, many) = (few?, many?);
+        let requests = RUNS[1] - RUNS[0];
+        let mut spent: BTreeMap<&str, u64> = BTreeMap::new();
+        for (name, count) in &many {
+            let more = count.saturating_sub(few.get(name).copied().unwrap_or(0));
+            if more > 0 {
+                spent.insert(name, more);
+            }
+        }
+        log.line(&format!("{mode}: {requests} requests cost {spent:?}"));
+        let expected = BTreeMap::from([("epoll_wait", requests), ("recvfrom", requests), ("sendto", requests)]);
+        if spent != expected {
+            return failed(format!("{mode}: {requests} keep-alive requests cost {spent:?}, not {expected:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
+    let program = compile(log, "polls", library)?;
+    let file = out_dir().join("syscalls-polls.txt");
+    let mut command = words("strace -f -o");
+    command.arg(&file).arg(&program);
+    let (http, https) = (site_url(site, "VALTRON_SITE_HTTP")?, site_url(site, "VALTRON_SITE_HTTPS")?);
+    for path in ["/hello", "/chain", "/bytes/1000000", "/slow?ms=100", "/stall/head", "/stall/headers", "/stall/body"] {
+        command.arg(format!("{http}{path}"));
+        command.arg(format!("{https}{path}"));
+    }
+    command.arg(format!("{}/", site_url(site, "VALTRON_SITE_STALL_TLS")?));
+    command.arg("http://127.0.0.1:1/").arg("http://no-such-name.invalid/");
+    log.run(&mut command)?;
+    let trace = std::fs::read_to_string(&file)?;
+    let found = blocking(&trace).map_err(Stop::Failed)?;
+    log.line(&format!("polls: {} calls of the polling thread, {} of them futex", found.calls, found.futexes));
+    if !found.bad.is_empty() {
+        return failed(format!(
+            "the polling thread made calls that can block:\n{}",
+            found.bad[..found.bad.len().min(20)].join("\n")
+        ));
+    }
+    Ok(())
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Found {
+    calls: usize,
+    futexes: usize,
+    bad: Vec<String>,
+}
+
+/// Looks at every call of the thread that wrote the marks, between the marks.
+fn blocking(trace: &str) -> Result<Found, String> {
+    let Some(thread) = trace.lines().find(|line| line.contains("\"begin\"")).and_then(|l| l.split_whitespace().next())
+    else {
+        return Err("the trace holds no mark".into());
+    };
+    let mut found = Found::default();
+    let own = trace.lines().filter(|line| line.split_whitespace().next() == Some(thread));
+    for line in own.skip_while(|line| !line.contains("\"begin\"")).skip(1) {
+        if line.contains("\"end\"") {
+            return Ok(found);
+        }
+        // strace pads to columns.
+        let call = line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+        if call.starts_with("<...") {
+            // The rest of a call that was judged where it began; only a wait's timeout shows here.
+            if call.contains("epoll_wait resumed") && !call.contains(", 0) = ") {
+                found.bad.push(line.to_owned());
+            }
+            continue;
+        }
+        let name = call.split('(').next().unwrap_or_default();
+        found.calls += 1;
+        let fine = match name {
+            "epoll_wait" => call.contains(", 0) = ") || call.contains("<unfinished"),
+            "futex" => {
+                found.futexes += 1;
+                // A wake cannot block; a wait is one for a lock that somebody holds.
+                !call.contains("FUTEX_WAIT") || call.contains("EAGAIN")
+            }
+            "socket" => call.contains("SOCK_NONBLOCK"),
+            // Eight bytes: the poller's own eventfd, which never fills.
+            "write" => call.contains(", 8) = 8") || call.contains(", 8 <unfinished"),
+            other => HARMLESS.contains(&other),
+        };
+        if !fine {
+            found.bad.push(line.to_owned());
+        }
+    }
+    Err("the trace does not end with its mark".into())
+}
+
+/// The counts of `strace -c`, by name.
+fn summary(text: &str) -> Result<BTreeMap<String, u64>, Stop> {
+    let mut counts = BTreeMap::new();
+    for line in text.lines() {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        if let (Some(Ok(calls)), Some(name)) = (fields.get(3).map(|field| field.parse()), fields.last()) {
+            if *name != "total" {
+                counts.insert((*name).to_owned(), calls);
+            }
+        }
+    }
+    if counts.is_empty() {
+        return failed("strace counted nothing").map(|()| counts);
+    }
+    Ok(counts)
+}
+
+fn compile(log: &mut Log, name: &str, library: &Library) -> Result<PathBuf, Stop> {
+    let program = out_dir().join(format!("traced-{name}"));
+    let mut command = words("gcc -std=c11 -O1 -Wall -Wextra -Werror -Iinclude");
+    command.arg(root().join(Path::new("tests/c/traced")).join(format!("{name}.c"))).arg("-o").arg(&program);
+    crate::c_tests::link(&mut command, library);
+    log.run(&mut command)?;
+    Ok(program)
+}
+
+fn site_url(site: &Site, key: &str) -> Result<String, Stop> {
+    match site.env.iter().find(|(name, _)| *name == key) {
+        Some((_, value)) => Ok(value.clone()),
+        None => failed(format!("the site does not tell {key}")).map(|()| String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a wait with a timeout, a blocking socket and a sleep are found. Method: a trace of literal lines.
+    #[test]
+    fn finds_calls_that_can_block() {
+        let trace = [
+            r#"7 write(-1, "begin", 5) = -1 EBADF"#,
+            "7 epoll_wait(4, [], 1024, 0)       = 0",
+            "8 nanosleep({}) = 0",
+            "7 epoll_wait(4, [], 1024, 5) = 0",
+            "7 socket(AF_INET, SOCK_STREAM, 0) = 9",
+            "7 nanosleep({}, NULL) = 0",
+            "7 futex(0x1, FUTEX_WAKE_PRIVATE, 1) = 1",
+            r#"7 write(-1, "end", 3) = -1 EBADF"#,
+            "7 poll([], 1, 9) = 0",
+        ]
+        .join("\n");
+        let found = blocking(&trace).unwrap();
+        assert_eq!((found.calls, found.futexes, found.bad.len()), (5, 1, 3), "{found:?}");
+        assert!(blocking("7 write(-1, \"begin\", 5)").is_err());
+    }
+}
