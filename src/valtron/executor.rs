@@ -11,16 +11,14 @@
 //! A call of [`Executor::run_once`] is a sequence of *turns*. A turn takes in what came from all four sides, then
 //! gives each task that is ready one step. All of a turn shares one `now`.
 
-use std::any::Any;
 use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Duration;
 
-use super::do_next::{BoxedExecutionIterator, State};
-use super::engine::BoxedExecutionEngine;
-use super::inbox::{Engine, ExecutorHandle, Shared, Staged, Work};
+use super::inbox::{ExecutorHandle, Shared, Staged, Work};
 use super::poller::Poller;
 use super::queue::RunQueues;
+use super::step::{drop_guarded, ready};
 use super::table::{EntryStats, TaskSlot, TaskTable};
 use super::time::{Clock, Instant, TurnClock};
 use super::timers::Timers;
@@ -28,14 +26,6 @@ use super::wait::Wait;
 use crate::synca::sync::atomic::Ordering;
 use crate::synca::sync::Arc;
 use crate::synca::{Entry, TaskWaker, WakeQueue};
-
-/// A task that asks again without waiting for anything is run again after this long: it makes headway, the machine
-/// does not glow.
-const SPIN_PENALTY: Duration = Duration::from_millis(1);
-
-/// So many waits in a row that were over before they began are luck (an edge between the look and the wait); more are
-/// a spin.
-const INSTANT_WAITS_MAX: u32 = 8;
 
 /// While tasks stay ready, the poller is looked at every so many turns, so that sockets of others do not starve.
 const LOOK_TURNS: u64 = 16;
@@ -79,14 +69,14 @@ pub(super) type Picker = Box<dyn FnMut(usize) -> usize + Send>;
 
 /// One poller and the tasks that wait at it. A task never leaves its executor.
 pub struct Executor {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     source: Arc<dyn Clock>,
-    now: TurnClock,
-    table: TaskTable,
-    queues: RunQueues,
-    timers: Timers,
-    stats: ExecutorStats,
-    strict: bool,
+    pub(super) now: TurnClock,
+    pub(super) table: TaskTable,
+    pub(super) queues: RunQueues,
+    pub(super) timers: Timers,
+    pub(super) stats: ExecutorStats,
+    pub(super) strict: bool,
     pub(super) assert_frugal: bool,
     pub(super) picker: Option<Picker>,
     // Kept for their allocations.
@@ -156,7 +146,7 @@ impl Executor {
             (a, b) => a.or(b),
         };
         let result =
-            if self.shared.wakes.prepare_sleep() && !self.shared.is_filled() { self.look(timeout) } else { Ok(0) };
+            if self.shared.wakes.prepare_sleep() && !self.shared.has_staged() { self.look(timeout) } else { Ok(0) };
         self.shared.wakes.end_sleep();
         self.signal_host();
         result
@@ -255,7 +245,7 @@ impl Executor {
         if !self.shared.host_waits.load(Ordering::SeqCst) {
             return;
         }
-        let idle = self.queues.is_empty() && self.shared.wakes.prepare_sleep() && !self.shared.is_filled();
+        let idle = self.queues.is_empty() && self.shared.wakes.prepare_sleep() && !self.shared.has_staged();
         if !idle {
             self.shared.wakes.end_sleep();
             self.shared.poller.notify();
@@ -301,7 +291,7 @@ impl Executor {
         }
     }
 
-    fn take_staged(&mut self) {
+    pub(super) fn take_staged(&mut self) {
         let mut staged = std::mem::take(&mut self.staged);
         self.shared.take_staged(&mut staged);
         for Staged { entry, work, parent, lifted } in staged.drain(..) {
@@ -329,138 +319,6 @@ impl Executor {
         }
         self.staged = staged;
     }
-
-    /// One step of the next ready task. True: something may have become ready by it.
-    fn step(&mut self) -> bool {
-        let next = match &mut self.picker {
-            Some(pick) => self.queues.pop_by(pick),
-            None => self.queues.pop(),
-        };
-        let Some(slot) = next.and_then(|entry| self.table.get_mut(entry)) else { return false };
-        let Some(mut task) = slot.task.take() else { return false };
-        slot.queued = false;
-        slot.stats.polls += 1;
-        self.stats.polls += 1;
-        // The only place that clears the bit: a wake from here on is answered by another step.
-        if slot.waker.take_notified() {
-            slot.stats.wakes += 1;
-            self.stats.wakes += 1;
-        }
-        let entry = slot.entry;
-        let first = !std::mem::replace(&mut slot.started, true);
-        let shared = &self.shared;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            if first {
-                task.started(&slot.waker);
-            }
-            task.next(entry, &mut || -> BoxedExecutionEngine { Box::new(Engine { shared: shared.clone() }) })
-        }));
-        let state = match outcome {
-            Ok(state) => state,
-            Err(payload) => {
-                self.stats.panics += 1;
-                drop_guarded(payload);
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| task.panicked())) {
-                    drop_guarded(payload);
-                }
-                State::Done
-            }
-        };
-        self.settle(entry, task, state)
-    }
-
-    /// Puts the task where its step's outcome says.
-    fn settle(&mut self, entry: Entry, task: BoxedExecutionIterator, state: State) -> bool {
-        if state == State::Done {
-            self.finish(entry, task);
-            return true;
-        }
-        let Some(slot) = self.table.get_mut(entry) else { return false };
-        slot.task = Some(task);
-        match state {
-            State::Done | State::Progressed => self.requeue(entry),
-            State::Spawned | State::SpawnFailed => {
-                self.requeue(entry);
-                self.take_staged();
-            }
-            State::Delayed(delay) => {
-                let at = self.now.now().after(delay);
-                self.count_pending(entry);
-                self.park(entry, Wait::until(at), false);
-                return false;
-            }
-            State::Pending(wait) => {
-                self.count_pending(entry);
-                self.park(entry, wait, true);
-                return false;
-            }
-        }
-        true
-    }
-
-    fn requeue(&mut self, entry: Entry) {
-        if let Some(slot) = self.table.get_mut(entry) {
-            slot.streak = 0;
-            ready(slot, &mut self.queues);
-        }
-    }
-
-    fn count_pending(&mut self, entry: Entry) {
-        self.stats.pending_polls += 1;
-        if let Some(slot) = self.table.get_mut(entry) {
-            slot.stats.pending_polls += 1;
-        }
-    }
-
-    /// The task waits. `judged`: a wait that is over already counts towards a spin.
-    fn park(&mut self, entry: Entry, mut wait: Wait, judged: bool) {
-        let now = self.now.now();
-        let Some(slot) = self.table.get_mut(entry) else { return };
-        if wait.is_empty() {
-            assert!(!self.strict, "task {entry:?} waits for nothing: {wait:?}");
-            self.stats.empty_waits += 1;
-            wait.deadline = Some(now.after(SPIN_PENALTY));
-        }
-        slot.wait = Some(wait);
-        let notified = slot.waker.is_notified();
-        let io_ready = arm(slot, &self.shared.poller);
-        let due = judged && wait.deadline.is_some_and(|at| at <= now);
-        if notified || io_ready || due {
-            slot.streak += u32::from(!notified);
-            if slot.streak == 1 {
-                // Only the first of a row: a task that keeps asking for what it does not take must fall foul of the
-                // rule.
-                slot.stats.events += u64::from(io_ready);
-                slot.stats.deadlines += u64::from(due && !io_ready);
-            }
-            if slot.streak > INSTANT_WAITS_MAX {
-                self.stats.empty_waits += 1;
-                slot.streak = 0;
-                set_deadline(slot, &mut self.timers, Some(now.after(SPIN_PENALTY)));
-            } else {
-                ready(slot, &mut self.queues);
-            }
-        } else {
-            slot.streak = 0;
-            set_deadline(slot, &mut self.timers, wait.deadline);
-        }
-        assert!(
-            !self.assert_frugal || slot.stats.is_frugal(),
-            "task {entry:?} polls more than anything happens: {:?}, now in {wait:?}",
-            slot.stats
-        );
-    }
-
-    fn finish(&mut self, entry: Entry, task: BoxedExecutionIterator) {
-        if let Some(mut slot) = self.table.remove(entry) {
-            set_deadline(&mut slot, &mut self.timers, None);
-            if let Some(key) = slot.armed {
-                self.shared.poller.disarm(key);
-            }
-        }
-        self.shared.release(entry);
-        drop_guarded(task);
-    }
 }
 
 impl Drop for Executor {
@@ -477,50 +335,5 @@ impl Drop for Executor {
             self.shared.release(slot.entry);
             drop_guarded(slot.task);
         }
-    }
-}
-
-/// Puts a task at the back, once.
-fn ready(slot: &mut TaskSlot, queues: &mut RunQueues) {
-    slot.wait = None;
-    if !slot.queued {
-        slot.queued = true;
-        queues.push(slot.entry);
-    }
-}
-
-/// Makes the task the waiter of the socket it waits for, and of no other. True: that socket is ready.
-fn arm(slot: &mut TaskSlot, poller: &Arc<dyn Poller>) -> bool {
-    let io = slot.wait.and_then(|wait| wait.io);
-    if let Some(old) = slot.armed.filter(|old| io.is_none_or(|(key, _)| key != *old)) {
-        poller.disarm(old);
-        slot.armed = None;
-    }
-    let Some((key, interest)) = io else { return false };
-    let is_ready = poller.arm(key, interest, slot.entry);
-    slot.armed = Some(key);
-    is_ready
-}
-
-/// Moves the task's one deadline; the usual one, the same as before, costs a comparison.
-fn set_deadline(slot: &mut TaskSlot, timers: &mut Timers, deadline: Option<Instant>) {
-    if slot.deadline == deadline {
-        return;
-    }
-    if let Some(old) = slot.deadline {
-        timers.remove(old, slot.entry);
-    }
-    if let Some(new) = deadline {
-        timers.insert(new, slot.entry);
-    }
-    slot.deadline = deadline;
-}
-
-/// Drops what may panic while it is dropped. A panic's own payload that panics again is leaked: there is nobody left
-/// to tell.
-fn drop_guarded<T>(value: T) {
-    let dropped: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(|| drop(value)));
-    if let Err(payload) = dropped {
-        std::mem::forget(payload);
     }
 }

@@ -91,6 +91,12 @@ impl Shared {
         self.filled.load(Ordering::SeqCst)
     }
 
+    /// As `is_filled`, for who is about to sleep: the lock orders this look against a `stage` that may just have missed
+    /// the sleeper.
+    pub(super) fn has_staged(&self) -> bool {
+        !lock(&self.inbox).staged.is_empty()
+    }
+
     /// The task under `entry` is over.
     pub(super) fn release(&self, entry: Entry) {
         lock(&self.inbox).keys.remove(entry);

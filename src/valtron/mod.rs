@@ -14,6 +14,7 @@ pub mod poller;
 mod queue;
 pub mod sim;
 pub mod single;
+mod step;
 mod table;
 mod task;
 #[cfg(test)]
