@@ -278,7 +278,7 @@ impl Inner {
                 drop(_driving);
                 self.asleep.store(false, Ordering::SeqCst);
                 self.pump();
-                self.usable()?;
+                self.open()?;
                 if done() {
                     return Ok(Reason::Reached);
                 }
@@ -296,7 +296,7 @@ impl Inner {
             let waited = host_poller.wait(left, &mut woken);
             self.asleep.store(false, Ordering::SeqCst);
             drop(_driving);
-            self.usable()?;
+            self.open()?;
             match waited {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(Status::Interrupted),

@@ -397,6 +397,11 @@ impl Inner {
         if self.poisoned.load(Ordering::SeqCst) {
             return Err(Status::Poisoned);
         }
+        self.open()
+    }
+
+    /// Not freed. Shutdown asks no more than this: it works on a poisoned client.
+    pub fn open(&self) -> Result<(), Status> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(Status::Shutdown);
         }
