@@ -47,7 +47,8 @@ impl Client {
     pub fn wait(&self, timeout: Option<Duration>) -> Result<PollInfo, Status> {
         self.0.usable()?;
         let inner = &self.0;
-        let done = || inner.host.events_ready() > 0 || inner.woken.swap(false, Ordering::SeqCst);
+        let something = || inner.host.events_ready() > 0 || inner.host.desk.unpulled() > 0;
+        let done = || something() || inner.woken.swap(false, Ordering::SeqCst);
         let turn = match &inner.drive {
             Drive::Inline(driven) => inner.drive_until(driven, timeout, &done)?.1,
             #[cfg(feature = "multi")]
@@ -340,7 +341,12 @@ impl Inner {
         if !self.host.desk.has_unasked() {
             return 0;
         }
-        self.host.desk.pump(self.spawn_callback.as_ref(), |info| raise_spawn(&self.host, info))
+        let host = &self.host;
+        host.desk.pump(
+            self.spawn_callback.as_ref(),
+            |info| host.is_live(info.request),
+            |info| raise_spawn(host, info),
+        )
     }
 
     /// After the executor was let go: if the client was closed meanwhile, perhaps by a callback, this driver cleans

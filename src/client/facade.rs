@@ -225,13 +225,15 @@ impl Client {
 
     /// The oldest question that waits to be pulled.
     pub fn next_spawn(&self) -> Option<SpawnInfo> {
-        self.0.host.desk.next()
+        let host = &self.0.host;
+        host.desk.next(|info| host.is_live(info.request))
     }
 
     /// Answers a question.
     pub fn decide(&self, spawn_id: u64, decision: Decision) -> Result<Option<Arc<Job>>, Status> {
         self.0.usable()?;
-        self.0.host.desk.decide(spawn_id, decision)
+        let host = &self.0.host;
+        host.desk.decide(spawn_id, decision, |info| host.is_live(info.request))
     }
 
     /// One of a request's heads.

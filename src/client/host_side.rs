@@ -130,6 +130,11 @@ impl HostSide {
         Ok(request)
     }
 
+    /// The request exists and has not ended.
+    pub fn is_live(&self, handle: u64) -> bool {
+        self.find(handle).is_ok_and(|request| !request.is_terminal())
+    }
+
     /// The request under a handle.
     pub fn find(&self, handle: u64) -> Result<Arc<RequestShared>, Status> {
         let table = lock(&self.table);

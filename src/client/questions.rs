@@ -226,21 +226,30 @@ impl Desk {
         inner.unpulled.iter().filter(|id| inner.open.contains_key(id)).count()
     }
 
-    /// Puts each new question to the callback, or in the pull queue. Call it with no lock held. Returns how many were
-    /// answered, and gives each that was not to `pulled`.
-    pub fn pump(&self, callback: Option<&SpawnCallback>, mut pulled: impl FnMut(&SpawnInfo)) -> usize {
+    /// Puts each new question to the callback, or in the pull queue, if its request is `live`. Call it with no lock held.
+    /// Returns how many were answered, and gives each that was not to `pulled`.
+    ///
+    /// A request that has ended withdraws its question soon, but another thread may be about to do that; the host may
+    /// have forgotten the request's user data by now.
+    pub fn pump(
+        &self,
+        callback: Option<&SpawnCallback>,
+        live: impl Fn(&SpawnInfo) -> bool,
+        mut pulled: impl FnMut(&SpawnInfo),
+    ) -> usize {
         let mut answered = 0;
         loop {
             let question = {
                 let mut inner = lock(&self.inner);
                 let Some(id) = inner.unasked.pop_front() else { return answered };
                 let Some(question) = inner.open.get(&id).cloned() else { continue };
-                if callback.is_none() {
-                    inner.unpulled.push_back(id);
-                }
                 question
             };
+            if !live(&question.info) {
+                continue;
+            }
             let Some(callback) = callback else {
+                lock(&self.inner).unpulled.push_back(question.info.spawn_id);
                 pulled(&question.info);
                 continue;
             };
@@ -254,23 +263,32 @@ impl Desk {
         }
     }
 
-    /// The next question of the pull form; each is handed out once.
-    pub fn next(&self) -> Option<SpawnInfo> {
-        let mut inner = lock(&self.inner);
-        while let Some(id) = inner.unpulled.pop_front() {
-            if let Some(question) = inner.open.get(&id) {
+    /// The next question of the pull form whose request is `live`; each is handed out once.
+    pub fn next(&self, live: impl Fn(&SpawnInfo) -> bool) -> Option<SpawnInfo> {
+        loop {
+            let question = {
+                let mut inner = lock(&self.inner);
+                let id = inner.unpulled.pop_front()?;
+                inner.open.get(&id).cloned()
+            };
+            if let Some(question) = question.filter(|question| live(&question.info)) {
                 return Some(question.info.clone());
             }
         }
-        None
     }
 
-    /// Answers by id.
-    pub fn decide(&self, spawn_id: u64, decision: Decision) -> Result<Option<Arc<Job>>, Status> {
+    /// Answers by id, if the request is `live`.
+    pub fn decide(
+        &self,
+        spawn_id: u64,
+        decision: Decision,
+        live: impl Fn(&SpawnInfo) -> bool,
+    ) -> Result<Option<Arc<Job>>, Status> {
         if decision == Decision::Later {
             return Err(Status::Decision);
         }
-        let question = lock(&self.inner).open.get(&spawn_id).cloned().ok_or(Status::NoSpawn)?;
+        let question = lock(&self.inner).open.get(&spawn_id).cloned();
+        let question = question.filter(|question| live(&question.info)).ok_or(Status::NoSpawn)?;
         self.settle(&question, decision);
         Ok((decision == Decision::Take).then(|| question.job.clone()))
     }
