@@ -341,12 +341,7 @@ impl Inner {
         if !self.host.desk.has_unasked() {
             return 0;
         }
-        let host = &self.host;
-        host.desk.pump(
-            self.spawn_callback.as_ref(),
-            |info| host.is_live(info.request),
-            |info| raise_spawn(host, info),
-        )
+        self.host.desk.pump(self.spawn_callback.as_ref(), |info| raise_spawn(&self.host, info))
     }
 
     /// After the executor was let go: if the client was closed meanwhile, perhaps by a callback, this driver cleans

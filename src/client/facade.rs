@@ -225,15 +225,13 @@ impl Client {
 
     /// The oldest question that waits to be pulled.
     pub fn next_spawn(&self) -> Option<SpawnInfo> {
-        let host = &self.0.host;
-        host.desk.next(|info| host.is_live(info.request))
+        self.0.host.desk.next()
     }
 
     /// Answers a question.
     pub fn decide(&self, spawn_id: u64, decision: Decision) -> Result<Option<Arc<Job>>, Status> {
         self.0.usable()?;
-        let host = &self.0.host;
-        host.desk.decide(spawn_id, decision, |info| host.is_live(info.request))
+        self.0.host.desk.decide(spawn_id, decision)
     }
 
     /// One of a request's heads.

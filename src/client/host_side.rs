@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::questions::Desk;
 use super::request::RequestShared;
@@ -88,16 +88,20 @@ impl HostSide {
     /// An empty table with a tag of its own; tags repeat only after 4,095 clients.
     pub fn new(requests_max: usize, signal: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
         let tag = crate::process::next_client_number() % TAG_MAX + 1;
-        Arc::new(Self {
-            tag,
-            requests_max,
-            table: Mutex::new(Table::default()),
-            desk: Arc::new(Desk::default()),
-            signal,
-            hitches: AtomicU64::new(0),
-            jobs_expired: AtomicU64::new(0),
-            connections_opened: AtomicU64::new(0),
-            connections_reused: AtomicU64::new(0),
+        Arc::new_cyclic(|host: &Weak<Self>| {
+            let host = host.clone();
+            let live = move |request| host.upgrade().is_some_and(|host| host.is_live(request));
+            Self {
+                tag,
+                requests_max,
+                table: Mutex::new(Table::default()),
+                desk: Arc::new(Desk::new(live)),
+                signal,
+                hitches: AtomicU64::new(0),
+                jobs_expired: AtomicU64::new(0),
+                connections_opened: AtomicU64::new(0),
+                connections_reused: AtomicU64::new(0),
+            }
         })
     }
 

@@ -181,9 +181,9 @@ impl Drop for Question {
 }
 
 /// Where the questions of one client lie.
-#[derive(Default)]
 pub struct Desk {
     inner: Mutex<DeskInner>,
+    live: Box<dyn Fn(u64) -> bool + Send + Sync>,
 }
 
 #[derive(Default)]
@@ -198,6 +198,12 @@ struct DeskInner {
 }
 
 impl Desk {
+    /// `live` tells, with no lock held, whether a request has neither ended nor been freed. One that has withdraws its
+    /// question soon; until then nobody is asked, as the host may have forgotten the request's user data.
+    pub fn new(live: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
+        Self { inner: Mutex::default(), live: Box::new(live) }
+    }
+
     /// A new id for an action.
     pub fn new_id(&self) -> u64 {
         let mut inner = lock(&self.inner);
@@ -226,17 +232,9 @@ impl Desk {
         inner.unpulled.iter().filter(|id| inner.open.contains_key(id)).count()
     }
 
-    /// Puts each new question to the callback, or in the pull queue, if its request is `live`. Call it with no lock held.
-    /// Returns how many were answered, and gives each that was not to `pulled`.
-    ///
-    /// A request that has ended withdraws its question soon, but another thread may be about to do that; the host may
-    /// have forgotten the request's user data by now.
-    pub fn pump(
-        &self,
-        callback: Option<&SpawnCallback>,
-        live: impl Fn(&SpawnInfo) -> bool,
-        mut pulled: impl FnMut(&SpawnInfo),
-    ) -> usize {
+    /// Puts each new question to the callback, or in the pull queue. Call it with no lock held. Returns how many were
+    /// answered, and gives each that was not to `pulled`.
+    pub fn pump(&self, callback: Option<&SpawnCallback>, mut pulled: impl FnMut(&SpawnInfo)) -> usize {
         let mut answered = 0;
         loop {
             let question = {
@@ -245,7 +243,7 @@ impl Desk {
                 let Some(question) = inner.open.get(&id).cloned() else { continue };
                 question
             };
-            if !live(&question.info) {
+            if !(self.live)(question.info.request) {
                 continue;
             }
             let Some(callback) = callback else {
@@ -263,32 +261,27 @@ impl Desk {
         }
     }
 
-    /// The next question of the pull form whose request is `live`; each is handed out once.
-    pub fn next(&self, live: impl Fn(&SpawnInfo) -> bool) -> Option<SpawnInfo> {
+    /// The next question of the pull form; each is handed out once.
+    pub fn next(&self) -> Option<SpawnInfo> {
         loop {
             let question = {
                 let mut inner = lock(&self.inner);
                 let id = inner.unpulled.pop_front()?;
                 inner.open.get(&id).cloned()
             };
-            if let Some(question) = question.filter(|question| live(&question.info)) {
+            if let Some(question) = question.filter(|question| (self.live)(question.info.request)) {
                 return Some(question.info.clone());
             }
         }
     }
 
-    /// Answers by id, if the request is `live`.
-    pub fn decide(
-        &self,
-        spawn_id: u64,
-        decision: Decision,
-        live: impl Fn(&SpawnInfo) -> bool,
-    ) -> Result<Option<Arc<Job>>, Status> {
+    /// Answers by id.
+    pub fn decide(&self, spawn_id: u64, decision: Decision) -> Result<Option<Arc<Job>>, Status> {
         if decision == Decision::Later {
             return Err(Status::Decision);
         }
         let question = lock(&self.inner).open.get(&spawn_id).cloned();
-        let question = question.filter(|question| live(&question.info)).ok_or(Status::NoSpawn)?;
+        let question = question.filter(|question| (self.live)(question.info.request)).ok_or(Status::NoSpawn)?;
         self.settle(&question, decision);
         Ok((decision == Decision::Take).then(|| question.job.clone()))
     }

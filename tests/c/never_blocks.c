@@ -110,7 +110,7 @@ static void check_trace(valtron_client *client, valtron_request request, const s
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < sizeof STATES / sizeof STATES[0]; k++)
             if (trace[i].state == STATES[k]) got[i] = LETTERS[k];
-    if (strcmp(got, s->trace) != 0) check_failed(__FILE__, __LINE__, "%s: trace is %s, not %s", s->what, got, s->trace);
+    CHECK_BYTES(got, strlen(got), s->trace);
 }
 
 static valtron_request begin(valtron_client *client, const stall *s, int limited) {
@@ -153,14 +153,13 @@ static void one(const stall *s) {
         poll_once(client);
         info = look(client, request);
     } while (!info.terminal);
-    if (info.status != s->want)
-        check_failed(__FILE__, __LINE__, "%s: %s, not %s", s->what, valtron_status_name(info.status), valtron_status_name(s->want));
+    fprintf(stderr, "  %s: %s\n", s->what, valtron_status_name(info.status));
+    CHECK_STATUS(info.status, s->want);
     CHECK_OP(now_us() - began, >=, LIMIT_MS * 1000);
     OK(valtron_request_error(client, request, &detail));
-    if (detail.phase != s->phase) check_failed(__FILE__, __LINE__, "%s: phase %d, not %d", s->what, (int)detail.phase, (int)s->phase);
+    CHECK_INT(detail.phase, s->phase);
     check_trace(client, request, s);
-    if (workers <= 0 && !SANITIZED && sleeps > SLEEPS_MAX)
-        check_failed(__FILE__, __LINE__, "%s: polls slept %ld times", s->what, sleeps);
+    if (workers <= 0 && !SANITIZED) CHECK_OP(sleeps, <=, SLEEPS_MAX);
     if (jobs[0] != NULL) {
         CHECK_STATUS(valtron_job_run(jobs[0]), VALTRON_E_JOB_CANCELLED);
         valtron_job_free(jobs[0]);
@@ -228,10 +227,7 @@ static void stalls(void) {
         {.what = "in total", .url = to_silent, LIMIT_OF(total_timeout_ms),
          .want = VALTRON_E_TIMEOUT_TOTAL, .phase = VALTRON_PHASE_FIRST_BYTE, .trace = "ICSNE"},
     };
-    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
-        one(&list[i]);
-        fprintf(stderr, "  %s\n", list[i].what);
-    }
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) one(&list[i]);
     let_names_go(1);
     black_hole_close(&hole);
     for (int i = 0; i < 4; i++) server_stop(peers[i]);
