@@ -33,8 +33,11 @@ impl Client {
         let turn = match &self.0.drive {
             Drive::Inline(driven) => self.0.poll_driven(driven, budget)?,
             #[cfg(feature = "multi")]
-            Drive::Workers { driver, .. } => {
+            Drive::Workers { driver, host_poller, .. } => {
                 let _driving = try_driver(driver)?;
+                // Takes the signal away before the host looks at what it told of: the handle is readable again only
+                // for what comes later.
+                let _ = host_poller.wait(Some(Duration::ZERO), &mut Vec::new());
                 Turn::default()
             }
         };
