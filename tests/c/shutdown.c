@@ -1,5 +1,6 @@
-/* Goal: a shutdown ends every wait and every request, whoever is in the midst of what, and deadlocks with nobody. Method: threads
- * that wait in each way while one, or two, shut down; a shutdown, a wait and a perform inside a callback; what still works after. */
+/* Goal: a shutdown ends every wait and every request, whoever is in the midst of what, and deadlocks with nobody. Method:
+ * threads that wait in each way while one, or two, shut down; a shutdown, a wait and a perform inside a callback; what
+ * still works after. */
 #include "support.h"
 
 #define REQUESTS 8
