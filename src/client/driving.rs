@@ -10,7 +10,9 @@ use super::config::RequestConfig;
 use super::context::raise_spawn;
 use super::error::{HttpClientError, Phase};
 use super::executor::execute_task;
-use super::facade::{Client, Drive, Driven, Inner, PollInfo};
+use super::facade::{Client, Drive, Driven, Inner, Passenger, PollInfo};
+#[cfg(feature = "multi")]
+use super::host_side::Passengers;
 use super::request::{until_flags, RequestInfo, RequestShared, Stop};
 use super::status::Status;
 use crate::valtron::time::Instant;
@@ -18,6 +20,15 @@ use crate::valtron::{Executor, ExecutorStats, Turn};
 
 /// How long a waiting call runs ready tasks between two looks at its sockets and at the host's events.
 const SLICE: Duration = Duration::from_millis(1);
+
+/// What a call does that finds another thread driving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Busy {
+    /// Answers so. Once it drives itself, it rides when another takes over.
+    Answer,
+    /// Waits with it, and drives on when the other lets go.
+    Ride,
+}
 
 /// Why a drive ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +45,7 @@ impl Client {
             Drive::Inline(driven) => self.0.poll_driven(driven, budget)?,
             #[cfg(feature = "multi")]
             Drive::Workers { driver, host_poller, .. } => {
-                let _driving = try_driver(driver)?;
+                let _driving = Seat::new(try_driver(driver)?, &self.0.host.passengers);
                 // Takes the signal away before the host looks at what it told of: the handle is readable again only
                 // for what comes later.
                 let _ = host_poller.wait(Some(Duration::ZERO), &mut Vec::new());
@@ -50,12 +61,13 @@ impl Client {
     pub fn wait(&self, timeout: Option<Duration>) -> Result<PollInfo, Status> {
         self.0.usable()?;
         let inner = &self.0;
-        let done = || inner.host.events_ready() > 0 || inner.woken.swap(false, Ordering::SeqCst);
+        let something = || inner.host.events_ready() > 0 || inner.host.desk.unpulled() > 0;
+        let done = || something() || inner.woken.swap(false, Ordering::SeqCst);
         let turn = match &inner.drive {
-            Drive::Inline(driven) => inner.drive_until(driven, timeout, &done)?.1,
+            Drive::Inline(driven) => inner.drive_until(driven, timeout, Busy::Answer, &done)?.1,
             #[cfg(feature = "multi")]
             Drive::Workers { .. } => {
-                inner.watch_until(timeout, &done)?;
+                inner.watch_until(timeout, Busy::Answer, &done)?;
                 Turn::default()
             }
         };
@@ -75,7 +87,11 @@ impl Client {
                 (None, Drive::Workers { .. }) => None,
             };
             if let Some(driven) = driven {
-                self.0.poll_driven(driven, budget)?;
+                match self.0.poll_driven(driven, budget) {
+                    Ok(_) => {}
+                    Err(Status::Busy) => return Ok(shared.info()),
+                    Err(status) => return Err(status),
+                }
             }
             self.0.pump();
             self.0.usable()?;
@@ -148,14 +164,16 @@ impl Client {
         let over = || requests.iter().all(|shared| shared.is_terminal() || shared.stop() == Some(Stop::Freed));
         for driven in inner.bound_lanes() {
             // One that another thread drives ends there.
-            let _ = inner.drive_until(&driven, Some(Duration::ZERO), &over);
+            let _ = inner.drive_until(&driven, Some(Duration::ZERO), Busy::Answer, &over);
         }
         let outcome = match &inner.drive {
             Drive::Inline(driven) => {
-                inner.drive_until(driven, left(inner.clock_now()), &over).map(|(reason, _)| reason)
+                // Requests of other threads' performs end in lanes of their own.
+                let _told = inner.board_lane(driven);
+                inner.drive_until(driven, left(inner.clock_now()), Busy::Ride, &over).map(|(reason, _)| reason)
             }
             #[cfg(feature = "multi")]
-            Drive::Workers { .. } => inner.watch_until(left(inner.clock_now()), &over),
+            Drive::Workers { .. } => inner.watch_until(left(inner.clock_now()), Busy::Ride, &over),
         };
         match outcome {
             Ok(Reason::Reached) => {}
@@ -207,6 +225,7 @@ impl Inner {
                 self.longest_poll_ns.fetch_max(took.as_nanos() as u64, Ordering::Relaxed);
                 turn
             };
+            self.host.passengers.wake();
             let answered = self.pump();
             self.leave(driven)?;
             let elapsed = self.clock_now().since(start);
@@ -221,13 +240,26 @@ impl Inner {
         &self,
         driven: &Arc<Driven>,
         timeout: Option<Duration>,
+        mut busy: Busy,
         done: &dyn Fn() -> bool,
     ) -> Result<(Reason, Turn), Status> {
         let start = self.clock_now();
         let mut looked = false;
+        let mut passenger = None;
         loop {
             let turn = {
-                let mut place = driven.try_executor()?;
+                let mut place = match driven.try_executor() {
+                    Ok(place) => place,
+                    Err(Status::Busy) if busy == Busy::Ride => {
+                        let left = timeout.map(|timeout| timeout.saturating_sub(self.clock_now().since(start)));
+                        if let Some(reason) = self.ride(&mut passenger, left, done)? {
+                            return Ok((reason, Turn::default()));
+                        }
+                        continue;
+                    }
+                    Err(status) => return Err(status),
+                };
+                busy = Busy::Ride;
                 let executor = place.as_mut().ok_or(Status::Shutdown)?;
                 // Without a look: the wait below is the look, so that a request costs one.
                 let look = self.look_first.swap(false, Ordering::SeqCst);
@@ -237,6 +269,7 @@ impl Inner {
                     executor.run_ready(SLICE)
                 }
             };
+            self.host.passengers.wake();
             self.pump();
             self.leave(driven)?;
             if done() {
@@ -253,10 +286,14 @@ impl Inner {
                 }
             };
             let waited = {
-                let mut place = driven.try_executor()?;
+                let mut place = match driven.try_executor() {
+                    Err(Status::Busy) => continue,
+                    place => place?,
+                };
                 let executor = place.as_mut().ok_or(Status::Shutdown)?;
                 executor.wait(left)
             };
+            self.host.passengers.wake();
             looked = true;
             self.leave(driven)?;
             match waited {
@@ -267,14 +304,53 @@ impl Inner {
         }
     }
 
-    /// The same, where others drive.
+    /// Another thread drives: waits until something happened. An answer, if the wait is over.
+    fn ride<'a>(
+        &'a self,
+        passenger: &mut Option<Passenger<'a>>,
+        left: Option<Duration>,
+        done: &dyn Fn() -> bool,
+    ) -> Result<Option<Reason>, Status> {
+        self.open()?;
+        if done() {
+            return Ok(Some(Reason::Reached));
+        }
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(Some(Reason::Time));
+        }
+        match passenger {
+            // The other one may have let go before it knew of us: try again first.
+            None => *passenger = Some(self.board()?),
+            Some(passenger) => passenger.wait(left)?,
+        }
+        Ok(None)
+    }
+
+    /// The same as [`drive_until`](Self::drive_until), where others drive.
     #[cfg(feature = "multi")]
-    fn watch_until(&self, timeout: Option<Duration>, done: &dyn Fn() -> bool) -> Result<Reason, Status> {
+    fn watch_until(
+        &self,
+        timeout: Option<Duration>,
+        mut busy: Busy,
+        done: &dyn Fn() -> bool,
+    ) -> Result<Reason, Status> {
         let Drive::Workers { host_poller, driver, .. } = &self.drive else { return Err(Status::Internal) };
         let start = self.clock_now();
         let mut woken = Vec::new();
+        let mut passenger = None;
         loop {
-            let _driving = try_driver(driver)?;
+            let left = timeout.map(|timeout| timeout.saturating_sub(self.clock_now().since(start)));
+            let _driving = match try_driver(driver) {
+                Ok(driving) => Seat::new(driving, &self.host.passengers),
+                Err(Status::Busy) if busy == Busy::Ride => {
+                    if let Some(reason) = self.ride(&mut passenger, left, done)? {
+                        return Ok(reason);
+                    }
+                    continue;
+                }
+                Err(status) => return Err(status),
+            };
+            busy = Busy::Ride;
             self.asleep.store(true, Ordering::SeqCst);
             let asked = self.host.desk.has_unasked();
             if asked {
@@ -317,10 +393,12 @@ impl Inner {
                 || (until & until_flags::SPAWN != 0 && self.host.desk.unpulled() > 0)
         };
         let outcome = match (self.bound_to(handle), &self.drive) {
-            (Some(driven), _) => self.drive_until(&driven, timeout, &done).map(|(reason, _)| reason),
-            (None, Drive::Inline(driven)) => self.drive_until(driven, timeout, &done).map(|(reason, _)| reason),
+            (Some(driven), _) => self.drive_until(&driven, timeout, Busy::Ride, &done).map(|(reason, _)| reason),
+            (None, Drive::Inline(driven)) => {
+                self.drive_until(driven, timeout, Busy::Ride, &done).map(|(reason, _)| reason)
+            }
             #[cfg(feature = "multi")]
-            (None, Drive::Workers { .. }) => self.watch_until(timeout, &done),
+            (None, Drive::Workers { .. }) => self.watch_until(timeout, Busy::Ride, &done),
         };
         self.settle(handle, shared);
         match outcome {
@@ -385,7 +463,31 @@ impl Inner {
             sum.wakes += stats.wakes;
             sum.empty_waits += stats.empty_waits;
         }
+        // A look may have kept somebody from driving.
+        self.host.passengers.wake();
         sum
+    }
+}
+
+/// The right to wait for the workers; who gives it up tells those who wait for it.
+#[cfg(feature = "multi")]
+struct Seat<'a> {
+    guard: Option<MutexGuard<'a, ()>>,
+    passengers: &'a Passengers,
+}
+
+#[cfg(feature = "multi")]
+impl<'a> Seat<'a> {
+    fn new(guard: MutexGuard<'a, ()>, passengers: &'a Passengers) -> Self {
+        Self { guard: Some(guard), passengers }
+    }
+}
+
+#[cfg(feature = "multi")]
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.guard = None;
+        self.passengers.wake();
     }
 }
 

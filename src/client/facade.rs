@@ -417,6 +417,21 @@ impl Inner {
         }
     }
 
+    /// A place to wait while another thread drives.
+    pub fn board(&self) -> Result<Passenger<'_>, Status> {
+        let poller = poller::system().map_err(|error| system(error).status)?;
+        let recorded = Recorded::new(&self.maker.ledger, &*poller);
+        self.host.passengers.board(poller.clone());
+        Ok(Passenger { host: &self.host, _descriptors: Some(recorded), poller })
+    }
+
+    /// A driver that is told what happens in other lanes, too.
+    pub fn board_lane(&self, driven: &Driven) -> Passenger<'_> {
+        let poller = driven.lane.executor.poller();
+        self.host.passengers.board(poller.clone());
+        Passenger { host: &self.host, _descriptors: None, poller }
+    }
+
     /// An executor for one call of `perform`.
     pub fn lend(&self) -> Result<Arc<Driven>, HttpClientError> {
         if let Some(driven) = lock(&self.spare).pop() {
@@ -469,6 +484,31 @@ impl Inner {
 
     pub fn clock_now(&self) -> Instant {
         self.maker.clock.read()
+    }
+}
+
+/// Waits while another thread drives.
+pub(super) struct Passenger<'a> {
+    host: &'a HostSide,
+    /// Goes first: a number in the ledger must not outlive its descriptor.
+    _descriptors: Option<Recorded>,
+    poller: Arc<dyn Poller>,
+}
+
+impl Passenger<'_> {
+    /// Until something happened or the time is over.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<(), Status> {
+        match self.poller.wait(timeout, &mut Vec::new()) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Err(Status::Interrupted),
+            Err(_) => Err(Status::System),
+        }
+    }
+}
+
+impl Drop for Passenger<'_> {
+    fn drop(&mut self) {
+        self.host.passengers.leave(&self.poller);
     }
 }
 

@@ -2,13 +2,14 @@
 //! meets here, under one short lock that is never held while anything else happens.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{fence, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::questions::Desk;
 use super::request::RequestShared;
 use super::status::Status;
 use crate::synca::sync::lock;
+use crate::valtron::poller::Poller;
 
 /// Bits of a handle's parts: 12 of client tag, 20 of slot, 32 of generation.
 const SLOT_BITS: u32 = 20;
@@ -65,6 +66,40 @@ struct Table {
     closed: bool,
 }
 
+/// Calls that wait while another thread drives: each sleeps at a poller of its own.
+#[derive(Default)]
+pub struct Passengers {
+    count: AtomicUsize,
+    pollers: Mutex<Vec<Arc<dyn Poller>>>,
+}
+
+impl Passengers {
+    /// From now on `poller` is notified of everything, until [`leave`](Self::leave).
+    pub fn board(&self, poller: Arc<dyn Poller>) {
+        lock(&self.pollers).push(poller);
+        self.count.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// The end of [`board`](Self::board).
+    pub fn leave(&self, poller: &Arc<dyn Poller>) {
+        let mut pollers = lock(&self.pollers);
+        if let Some(index) = pollers.iter().position(|other| Arc::ptr_eq(other, poller)) {
+            pollers.swap_remove(index);
+            self.count.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Something happened to a request, or a driver let go.
+    pub fn wake(&self) {
+        // A passenger boards and then tries to drive; a driver lets go and then looks here: one sees the other.
+        fence(Ordering::SeqCst);
+        if self.count.load(Ordering::SeqCst) > 0 {
+            lock(&self.pollers).iter().for_each(|poller| poller.notify());
+        }
+    }
+}
+
 /// See the module.
 pub struct HostSide {
     tag: u16,
@@ -72,6 +107,8 @@ pub struct HostSide {
     table: Mutex<Table>,
     /// Questions to the host.
     pub desk: Arc<Desk>,
+    /// Who waits while another thread drives.
+    pub passengers: Passengers,
     /// Ends a host's wait, where others than the host drive.
     signal: Box<dyn Fn() + Send + Sync>,
     /// Handshake steps and other work done inside a poll because a job came too late.
@@ -88,16 +125,21 @@ impl HostSide {
     /// An empty table with a tag of its own; tags repeat only after 4,095 clients.
     pub fn new(requests_max: usize, signal: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
         let tag = crate::process::next_client_number() % TAG_MAX + 1;
-        Arc::new(Self {
-            tag,
-            requests_max,
-            table: Mutex::new(Table::default()),
-            desk: Arc::new(Desk::default()),
-            signal,
-            hitches: AtomicU64::new(0),
-            jobs_expired: AtomicU64::new(0),
-            connections_opened: AtomicU64::new(0),
-            connections_reused: AtomicU64::new(0),
+        Arc::new_cyclic(|host: &Weak<Self>| {
+            let host = host.clone();
+            let live = move |request| host.upgrade().is_some_and(|host| host.is_live(request));
+            Self {
+                tag,
+                requests_max,
+                table: Mutex::new(Table::default()),
+                desk: Arc::new(Desk::new(live)),
+                passengers: Passengers::default(),
+                signal,
+                hitches: AtomicU64::new(0),
+                jobs_expired: AtomicU64::new(0),
+                connections_opened: AtomicU64::new(0),
+                connections_reused: AtomicU64::new(0),
+            }
         })
     }
 
@@ -128,6 +170,11 @@ impl HostSide {
         let request = make(handle);
         slot.request = Some(request.clone());
         Ok(request)
+    }
+
+    /// The request exists and has not ended.
+    pub fn is_live(&self, handle: u64) -> bool {
+        self.find(handle).is_ok_and(|request| !request.is_terminal())
     }
 
     /// The request under a handle.
@@ -162,7 +209,7 @@ impl HostSide {
             let slot = &mut table.slots[index];
             if slot.request.as_ref().is_none_or(|request| request.is_silent()) {
                 drop(table);
-                (self.signal)();
+                self.nudge();
                 return;
             }
             let first = slot.flags == 0 && flags != 0;
@@ -173,12 +220,13 @@ impl HostSide {
                 table.ready.push_back(index as u32);
             }
         }
-        (self.signal)();
+        self.nudge();
     }
 
     /// Tells a waiting host to look again.
     pub fn nudge(&self) {
         (self.signal)();
+        self.passengers.wake();
     }
 
     /// The oldest event.

@@ -181,9 +181,9 @@ impl Drop for Question {
 }
 
 /// Where the questions of one client lie.
-#[derive(Default)]
 pub struct Desk {
     inner: Mutex<DeskInner>,
+    live: Box<dyn Fn(u64) -> bool + Send + Sync>,
 }
 
 #[derive(Default)]
@@ -198,6 +198,12 @@ struct DeskInner {
 }
 
 impl Desk {
+    /// `live` tells, with no lock held, whether a request has neither ended nor been freed. One that has withdraws its
+    /// question soon; until then nobody is asked, as the host may have forgotten the request's user data.
+    pub fn new(live: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
+        Self { inner: Mutex::default(), live: Box::new(live) }
+    }
+
     /// A new id for an action.
     pub fn new_id(&self) -> u64 {
         let mut inner = lock(&self.inner);
@@ -235,12 +241,13 @@ impl Desk {
                 let mut inner = lock(&self.inner);
                 let Some(id) = inner.unasked.pop_front() else { return answered };
                 let Some(question) = inner.open.get(&id).cloned() else { continue };
-                if callback.is_none() {
-                    inner.unpulled.push_back(id);
-                }
                 question
             };
+            if !(self.live)(question.info.request) {
+                continue;
+            }
             let Some(callback) = callback else {
+                lock(&self.inner).unpulled.push_back(question.info.spawn_id);
                 pulled(&question.info);
                 continue;
             };
@@ -256,13 +263,16 @@ impl Desk {
 
     /// The next question of the pull form; each is handed out once.
     pub fn next(&self) -> Option<SpawnInfo> {
-        let mut inner = lock(&self.inner);
-        while let Some(id) = inner.unpulled.pop_front() {
-            if let Some(question) = inner.open.get(&id) {
+        loop {
+            let question = {
+                let mut inner = lock(&self.inner);
+                let id = inner.unpulled.pop_front()?;
+                inner.open.get(&id).cloned()
+            };
+            if let Some(question) = question.filter(|question| (self.live)(question.info.request)) {
                 return Some(question.info.clone());
             }
         }
-        None
     }
 
     /// Answers by id.
@@ -270,7 +280,8 @@ impl Desk {
         if decision == Decision::Later {
             return Err(Status::Decision);
         }
-        let question = lock(&self.inner).open.get(&spawn_id).cloned().ok_or(Status::NoSpawn)?;
+        let question = lock(&self.inner).open.get(&spawn_id).cloned();
+        let question = question.filter(|question| (self.live)(question.info.request)).ok_or(Status::NoSpawn)?;
         self.settle(&question, decision);
         Ok((decision == Decision::Take).then(|| question.job.clone()))
     }

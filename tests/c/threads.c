@@ -49,7 +49,7 @@ static void perform(void) {
 static void *worker(void *argument) {
     int number = (int)(intptr_t)argument;
     for (int round = 0; round < ROUNDS; round++) {
-        ticket *mine = &tickets[number * 64 + round % 64];
+        ticket *mine = &tickets[number * 64 + round];
         valtron_request_config config = request_config(url);
         valtron_request_info info = VALTRON_REQUEST_INFO_INIT;
         valtron_request request = 0;
@@ -97,7 +97,6 @@ static void *worker(void *argument) {
         }
         pthread_mutex_lock(&mine->lock);
         CHECK(mine->terminal <= 1);
-        mine->terminal = mine->freed = 0;
         pthread_mutex_unlock(&mine->lock);
     }
     return NULL;
@@ -107,11 +106,18 @@ static void stress(void) {
     pthread_t threads[THREADS];
     client = client_new();
     url = strdup(text("%s/hello", site("VALTRON_SITE_HTTP")));
+    memset(tickets, 0, sizeof tickets);
     for (int i = 0; i < SLOTS; i++) pthread_mutex_init(&tickets[i].lock, NULL);
     for (int i = 0; i < THREADS; i++) CHECK_INT(pthread_create(&threads[i], NULL, worker, (void *)(intptr_t)i), 0);
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     OK(valtron_client_shutdown(client, 20000));
     drain();
+    for (int i = 0; i < THREADS; i++)
+        for (int round = 0; round < ROUNDS; round++) {
+            ticket *of = &tickets[i * 64 + round];
+            if (of->freed) CHECK_OP(of->terminal, <=, 1);
+            else CHECK_INT(of->terminal, 1);
+        }
     valtron_client_free(client);
     free((void *)(uintptr_t)url);
 }

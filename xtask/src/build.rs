@@ -69,6 +69,11 @@ pub fn library_for_tests(log: &mut Log, executor: Executor, sanitizer: Option<Sa
     let target_dir = out_dir().join(format!("{}-target", sanitizer.name()));
     let mut command = tools::unstable_cargo();
     command.args(["build", "--lib", "--target", TARGET]).arg("--target-dir").arg(&target_dir);
+    if sanitizer == Sanitizer::Thread {
+        // A lock of an uninstrumented standard library hands data over unseen by the tool, which then reports it.
+        tools::require_std_sources(log)?;
+        command.arg("-Zbuild-std");
+    }
     let flags = format!("-Zsanitizer={} -Cunsafe-allow-abi-mismatch=sanitizer", sanitizer.name());
     command.env("RUSTFLAGS", flags);
     features(&mut command, executor, true);

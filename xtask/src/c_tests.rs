@@ -56,7 +56,9 @@ pub fn valgrind(log: &mut Log, site: &Site) -> Step {
 /// The linker's words for a program that uses the library where it lies.
 pub fn link(command: &mut Command, library: &Library) {
     let dir = library.dir.display();
+    // Only as needed: a program that opens the library itself must not have it from the start.
     command.arg(format!("-L{dir}")).arg(format!("-Wl,-rpath,{dir}")).args([
+        "-Wl,--as-needed",
         "-lvaltron_http",
         "-pthread",
         "-ldl",

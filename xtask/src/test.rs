@@ -35,9 +35,7 @@ const STEPS: &[(&str, Run)] = &[
     ("deny", |log, _| checks::deny(log)),
 ];
 
-/// Run only when named. The standard library is not instrumented, so a contended lock or a condition variable in it
-/// hands data over unseen by the tool, which then reports what the lock protects: its reports have to be judged one
-/// by one.
+/// Run only when named: it builds the standard library anew, whose sources not every machine can fetch.
 const ON_DEMAND: &[&str] = &["c-tsan"];
 
 pub fn run(args: &[&str]) -> Result<(), String> {

@@ -100,6 +100,26 @@ pub fn unstable_cargo() -> Command {
     command
 }
 
+/// The sources of the standard library of `unstable_cargo`, so that it can be built anew with other flags; fetched
+/// where rustup can.
+pub fn require_std_sources(log: &mut Log) -> Step {
+    let toolchain = if nightly() { " +nightly" } else { "" };
+    let there = || {
+        let mut command = words(&format!("rustc{toolchain} --print sysroot"));
+        command.env_remove("RUSTUP_TOOLCHAIN");
+        crate::util::output(&mut command)
+            .is_ok_and(|dir| PathBuf::from(dir.trim()).join("lib/rustlib/src/rust/library").is_dir())
+    };
+    if there() {
+        return Ok(());
+    }
+    let add = format!("rustup component add rust-src{}", toolchain.replace(" +", " --toolchain "));
+    if find("rustup").is_some() && log.run(&mut words(&add)).is_ok() && there() {
+        return Ok(());
+    }
+    skipped("the sources of the standard library (rust-src) are not installed")
+}
+
 fn missing(list: &[(&str, &'static str)]) -> Vec<&'static str> {
     let mut packages: Vec<_> =
         list.iter().filter(|(program, _)| find(program).is_none()).map(|(_, package)| *package).collect();
