@@ -1,12 +1,15 @@
 //! The only `unsafe` of `net`: three calls for which std has no safe form.
 
 /// Closes a descriptor that the caller has taken out of the [ledger](super::DescriptorLedger).
+///
+/// It may not be open: a fork copies the descriptors first and the memory after, so the ledger of the child can name a
+/// socket that another thread of the parent opened in between. `OwnedFd` would take that for a bug and abort.
 pub(super) fn close(descriptor: i32) {
     #[cfg(unix)]
     {
-        use std::os::fd::{FromRawFd, OwnedFd};
         // SAFETY: the ledger gives each descriptor away once, and its socket gave up closing it: nobody else owns it.
-        drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        // One that is not open is refused, which is as good.
+        unsafe { libc::close(descriptor) };
     }
     // Elsewhere nothing forks, and nothing is in a ledger.
     #[cfg(not(unix))]

@@ -150,6 +150,16 @@ const SEGMENTS: usize = 28;
 mod tests {
     use super::*;
 
+    /// Goal: a forked child survives a ledger that names a descriptor it does not have. Method: a number that is open
+    /// nowhere.
+    #[test]
+    fn closes_what_is_not_open() {
+        let ledger = DescriptorLedger::new();
+        ledger.add(1_000_000);
+        ledger.close_all();
+        assert!(ledger.live().is_empty());
+    }
+
     /// Goal: slots are distinct, reused, and closed by exactly one. Method: numbers that are no open descriptors,
     /// past two segments.
     #[test]

@@ -71,7 +71,7 @@ pub fn library_for_tests(log: &mut Log, executor: Executor, sanitizer: Option<Sa
     command.args(["build", "--lib", "--target", TARGET]).arg("--target-dir").arg(&target_dir);
     if sanitizer == Sanitizer::Thread {
         // A lock of an uninstrumented standard library hands data over unseen by the tool, which then reports it.
-        tools::require_std_sources(log)?;
+        tools::require_std_sources()?;
         command.arg("-Zbuild-std");
     }
     let flags = format!("-Zsanitizer={} -Cunsafe-allow-abi-mismatch=sanitizer", sanitizer.name());

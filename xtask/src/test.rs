@@ -35,7 +35,7 @@ const STEPS: &[(&str, Run)] = &[
     ("deny", |log, _| checks::deny(log)),
 ];
 
-/// Run only when named: it builds the standard library anew, whose sources not every machine can fetch.
+/// Run only when named: it builds the standard library anew, and not every toolchain comes with the sources.
 const ON_DEMAND: &[&str] = &["c-tsan"];
 
 pub fn run(args: &[&str]) -> Result<(), String> {

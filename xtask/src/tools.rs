@@ -100,9 +100,9 @@ pub fn unstable_cargo() -> Command {
     command
 }
 
-/// The sources of the standard library of `unstable_cargo`, so that it can be built anew with other flags; fetched
-/// where rustup can.
-pub fn require_std_sources(log: &mut Log) -> Step {
+/// The sources of the standard library of `unstable_cargo`, so that it can be built anew with other flags. Not fetched:
+/// they belong to the toolchain, which is not this project's to change.
+pub fn require_std_sources() -> Step {
     let toolchain = if nightly() { " +nightly" } else { "" };
     let there = || {
         let mut command = words(&format!("rustc{toolchain} --print sysroot"));
@@ -111,10 +111,6 @@ pub fn require_std_sources(log: &mut Log) -> Step {
             .is_ok_and(|dir| PathBuf::from(dir.trim()).join("lib/rustlib/src/rust/library").is_dir())
     };
     if there() {
-        return Ok(());
-    }
-    let add = format!("rustup component add rust-src{}", toolchain.replace(" +", " --toolchain "));
-    if find("rustup").is_some() && log.run(&mut words(&add)).is_ok() && there() {
         return Ok(());
     }
     skipped("the sources of the standard library (rust-src) are not installed")
