@@ -372,9 +372,9 @@ typedef struct valtron_client_config {
     int32_t resolver_threads;
     // Requests that may exist at once. 0 = 65536, -1 and the largest value: 1048576.
     int32_t requests_max;
-    // Connections at once. 0 = no limit, -1 the same.
+    // Connections at once. 0 = no limit, -1 the same. Checked, but without effect in this version.
     int32_t connections_max;
-    // Connections at once to one origin. 0 = no limit, -1 the same.
+    // Connections at once to one origin. 0 = no limit, -1 the same. Checked, but without effect in this version.
     int32_t connections_per_origin_max;
     // Idle connections kept for the next request. 0 = 128, -1 keeps none.
     int32_t idle_connections_max;
@@ -437,7 +437,7 @@ typedef struct valtron_stats {
     uint64_t wakes;
     // Waits that ended with nothing to do.
     uint64_t empty_waits;
-    // Pauses of the host between two polls that were long enough to move deadlines.
+    // Handshake steps that the library did in a poll because the job that was to do them was not started in time.
     uint64_t hitches;
     // Connections made.
     uint64_t connections_opened;
@@ -539,7 +539,7 @@ typedef struct valtron_request_config {
     valtron_release_callback body_release;
     // First argument of body_release.
     void *body_release_user;
-    // Higher goes first where requests wait for a connection.
+    // Higher goes first where requests wait for a connection. Without effect in this version, where none waits.
     int32_t priority;
     // May the request be sent twice if a kept connection dies under it? 0 by method (RFC 9110 section 9.2.2), 1 yes,
     // -1 no.
@@ -548,7 +548,7 @@ typedef struct valtron_request_config {
     int32_t redirects_max;
     // 1 follows a redirect from https to http.
     int32_t redirect_downgrade_allowed;
-    // Waiting for a connection to be free. 0 = none.
+    // Waiting for a connection to be free. 0 = none. Checked, but without effect in this version, where none waits.
     int64_t queue_timeout_ms;
     // The name look-up. 0 = 10 seconds.
     int64_t resolve_timeout_ms;

@@ -152,7 +152,7 @@ impl<N: Net> Connection<N> {
     pub fn is_clean(&self) -> bool {
         match &self.transport {
             Transport::Plain(_) => true,
-            Transport::Tls(_, session) => !session.has_plaintext() && !session.wants_write() && !session.wants_step(),
+            Transport::Tls(_, session) => !session.has_plaintext() && !session.wants_write() && !session.holds_input(),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::status::Status;
 use crate::synca::sync::lock;
@@ -76,15 +76,21 @@ enum JobState {
 pub struct Job {
     state: Mutex<JobState>,
     owner: TaskWaker,
+    desk: Weak<Desk>,
+    request: u64,
 }
 
 impl Job {
-    fn new(work: Option<Work>, owner: TaskWaker) -> Self {
-        Self { state: Mutex::new(JobState::Idle(work)), owner }
+    fn new(work: Option<Work>, owner: TaskWaker, desk: &Arc<Desk>, request: u64) -> Self {
+        Self { state: Mutex::new(JobState::Idle(work)), owner, desk: Arc::downgrade(desk), request }
     }
 
     /// Runs the work here and now, if it still waits.
     pub fn run(&self) -> Status {
+        // A host learns of a request's end before the task that asked has run again, on a worker above all.
+        if !self.desk.upgrade().is_some_and(|desk| (desk.live)(self.request)) {
+            self.cancel();
+        }
         let work = {
             let mut state = lock(&self.state);
             match &mut *state {
@@ -163,8 +169,8 @@ impl Question {
 
     /// Nobody answered in time: from now on the answer is `Run`.
     pub fn expire(&self) -> Decision {
-        self.desk.forget(self.shared.info.spawn_id);
-        *lock(&self.shared.decision).get_or_insert(Decision::Run)
+        self.desk.close(&self.shared, Some(Decision::Run));
+        self.decision().unwrap_or(Decision::Run)
     }
 
     /// The job with the work.
@@ -175,7 +181,7 @@ impl Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.desk.forget(self.shared.info.spawn_id);
+        self.desk.close(&self.shared, None);
         self.shared.job.cancel();
     }
 }
@@ -213,7 +219,7 @@ impl Desk {
 
     /// Puts a question on the desk. `work` is what a `Take` would run.
     pub fn ask(self: &Arc<Self>, info: SpawnInfo, work: Option<Work>, waker: TaskWaker) -> Question {
-        let job = Arc::new(Job::new(work, waker.clone()));
+        let job = Arc::new(Job::new(work, waker.clone(), self, info.request));
         let shared = Arc::new(QuestionShared { info, job, waker, decision: Mutex::new(None) });
         let mut inner = lock(&self.inner);
         inner.unasked.push_back(shared.info.spawn_id);
@@ -253,10 +259,7 @@ impl Desk {
             };
             match callback(&question.info, &question.job) {
                 Decision::Later => {}
-                decision => {
-                    self.settle(&question, decision);
-                    answered += 1;
-                }
+                decision => answered += usize::from(self.settle(&question, decision)),
             }
         }
     }
@@ -282,7 +285,9 @@ impl Desk {
         }
         let question = lock(&self.inner).open.get(&spawn_id).cloned();
         let question = question.filter(|question| (self.live)(question.info.request)).ok_or(Status::NoSpawn)?;
-        self.settle(&question, decision);
+        if !self.settle(&question, decision) {
+            return Err(Status::NoSpawn);
+        }
         Ok((decision == Decision::Take).then(|| question.job.clone()))
     }
 
@@ -291,25 +296,31 @@ impl Desk {
         lock(&self.inner).jobs_taken
     }
 
-    fn settle(&self, question: &QuestionShared, decision: Decision) {
+    /// Answers a question. False: it was answered, timed out or withdrawn before.
+    fn settle(&self, question: &Arc<QuestionShared>, decision: Decision) -> bool {
         // A redirect has no work to take: who takes it lets it run.
         let decision = match (question.info.kind, decision) {
             (SpawnKind::Redirect, Decision::Take) => Decision::Run,
             (_, decision) => decision,
         };
-        {
-            let mut inner = lock(&self.inner);
-            inner.open.remove(&question.info.spawn_id);
-            if decision == Decision::Take {
-                inner.jobs_taken += 1;
-            }
+        let open = self.close(question, Some(decision));
+        if open {
+            question.waker.wake();
         }
-        lock(&question.decision).get_or_insert(decision);
-        question.waker.wake();
+        open
     }
 
-    fn forget(&self, spawn_id: u64) {
-        // A later step of the same handshake asks under the same id, but only after this question has gone.
-        lock(&self.inner).open.remove(&spawn_id);
+    /// Takes a question off the desk, with its decision in the same breath: whoever comes second finds it gone. Another
+    /// question may lie under the same id by then, of a later step of the same handshake; it stays.
+    fn close(&self, question: &Arc<QuestionShared>, decision: Option<Decision>) -> bool {
+        let mut inner = lock(&self.inner);
+        let id = question.info.spawn_id;
+        if !inner.open.get(&id).is_some_and(|open| Arc::ptr_eq(open, question)) {
+            return false;
+        }
+        inner.open.remove(&id);
+        inner.jobs_taken += u64::from(decision == Some(Decision::Take));
+        *lock(&question.decision) = decision;
+        true
     }
 }

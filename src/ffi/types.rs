@@ -138,9 +138,9 @@ pub struct valtron_client_config {
     pub resolver_threads: i32,
     /// Requests that may exist at once. 0 = 65536, -1 and the largest value: 1048576.
     pub requests_max: i32,
-    /// Connections at once. 0 = no limit, -1 the same.
+    /// Connections at once. 0 = no limit, -1 the same. Checked, but without effect in this version.
     pub connections_max: i32,
-    /// Connections at once to one origin. 0 = no limit, -1 the same.
+    /// Connections at once to one origin. 0 = no limit, -1 the same. Checked, but without effect in this version.
     pub connections_per_origin_max: i32,
     /// Idle connections kept for the next request. 0 = 128, -1 keeps none.
     pub idle_connections_max: i32,
@@ -200,7 +200,7 @@ pub struct valtron_request_config {
     pub body_release: valtron_release_callback,
     /// First argument of body_release.
     pub body_release_user: *mut c_void,
-    /// Higher goes first where requests wait for a connection.
+    /// Higher goes first where requests wait for a connection. Without effect in this version, where none waits.
     pub priority: i32,
     /// May the request be sent twice if a kept connection dies under it? 0 by method (RFC 9110 section 9.2.2), 1 yes,
     /// -1 no.
@@ -209,7 +209,7 @@ pub struct valtron_request_config {
     pub redirects_max: i32,
     /// 1 follows a redirect from https to http.
     pub redirect_downgrade_allowed: i32,
-    /// Waiting for a connection to be free. 0 = none.
+    /// Waiting for a connection to be free. 0 = none. Checked, but without effect in this version, where none waits.
     pub queue_timeout_ms: i64,
     /// The name look-up. 0 = 10 seconds.
     pub resolve_timeout_ms: i64,
@@ -410,7 +410,7 @@ pub struct valtron_stats {
     pub wakes: u64,
     /// Waits that ended with nothing to do.
     pub empty_waits: u64,
-    /// Pauses of the host between two polls that were long enough to move deadlines.
+    /// Handshake steps that the library did in a poll because the job that was to do them was not started in time.
     pub hitches: u64,
     /// Connections made.
     pub connections_opened: u64,

@@ -216,6 +216,11 @@ impl TlsSession {
         self.plaintext_bytes > 0
     }
 
+    /// Bytes of the network are here that no step has taken yet, be it part of a record.
+    pub fn holds_input(&self) -> bool {
+        self.consumed < self.filled
+    }
+
     /// The peer chose HTTP/1.1, or chose nothing, which means the same here.
     pub fn alpn_ok(&self) -> bool {
         self.connection.alpn_protocol().is_none_or(|chosen| chosen == ALPN_HTTP_1_1)

@@ -44,6 +44,9 @@ static void *work(void *unused) {
     }
 }
 
+/* The host drives, but where a test is about workers. */
+static int worker_threads;
+
 static valtron_decision take_it(void *user, const valtron_spawn *spawn, valtron_job **job) {
     (void)user;
     CHECK(spawn->kind == VALTRON_SPAWN_RESOLVE || spawn->kind == VALTRON_SPAWN_TLS_UPGRADE);
@@ -66,7 +69,7 @@ static void pull(valtron_client *client) {
 
 static valtron_client *asking(valtron_spawn_callback callback, void *user, uint32_t kinds, int64_t job_timeout_ms) {
     valtron_client_config config = client_config();
-    config.worker_threads = 0;
+    config.worker_threads = worker_threads;
     config.spawn_ask = kinds;
     config.spawn_callback = callback;
     config.spawn_user = user;
@@ -161,7 +164,12 @@ static void twice_late_gone(void) {
     OK(valtron_request_cancel(client, request));
     info = wait_done(client, request);
     CHECK_STATUS(info.status, VALTRON_E_CANCELLED);
-    OK(valtron_client_poll(client, BUDGET_US, NULL));
+    CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_CANCELLED);
+    valtron_job_free(job);
+    valtron_client_free(client);
+
+    job_of(VALTRON_SPAWN_TLS_UPGRADE, &client, &request, &job);
+    valtron_request_free(client, request);
     CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_CANCELLED);
     valtron_job_free(job);
     valtron_client_free(client);
@@ -222,6 +230,11 @@ int main(void) {
     never_run(VALTRON_SPAWN_TLS_UPGRADE);
     never_run(VALTRON_SPAWN_RESOLVE);
     twice_late_gone();
+    if (is_multi()) {
+        worker_threads = 2;
+        for (int i = 0; i < 20; i++) twice_late_gone();
+        worker_threads = 0;
+    }
     denied(VALTRON_SPAWN_TLS_UPGRADE);
     denied(VALTRON_SPAWN_RESOLVE);
     denied_redirect();
