@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+mod reading;
+
 use super::body_buffer::{BodyBuffer, NoMemory};
 use super::error::HttpClientError;
 pub use super::heads::{HeadKind, HeadRecord};
@@ -14,6 +16,7 @@ use crate::proto::{HeadBlock, ResponseHead, Span};
 use crate::synca::sync::lock;
 use crate::synca::TaskWaker;
 use crate::valtron::time::Instant;
+pub use reading::{Direct, DirectBody, Intake};
 
 /// What may end a wait for a request, besides its end.
 pub mod until_flags {
@@ -77,38 +80,6 @@ pub struct RequestInfo {
     pub body_total: Option<u64>,
     pub task_polls: u64,
     pub times: [Option<Duration>; 8],
-}
-
-/// A read with at least so much room goes straight to the socket: below, the copy is cheaper than a system call.
-const DIRECT_READ_BYTES_MIN: usize = 16 * 1024;
-
-/// What the producer is to do with body bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Intake {
-    /// Bring up to so many.
-    Room(usize),
-    /// Wait: the buffer is full.
-    Full,
-    /// Wait: the host will take them from the socket.
-    Direct,
-}
-
-/// What a direct read came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direct {
-    /// So many body bytes; framing alone gives none.
-    Bytes(usize),
-    /// The producer must go on.
-    Nothing,
-}
-
-/// A body that can be read past the buffer.
-pub trait DirectBody: Send {
-    /// Reads what lies in the socket, once. `into` is not empty.
-    fn read_direct(&mut self, into: &mut [u8]) -> Direct;
-
-    /// It is over, or broken: the producer must see to it.
-    fn needs_task(&self) -> bool;
 }
 
 /// Why a request must stop.
@@ -512,109 +483,6 @@ impl RequestShared {
         }
     }
 
-    /// Copies body bytes out; a large buffer takes them straight from the socket once the library's own buffer is
-    /// empty.
-    pub fn read(&self, into: &mut [u8]) -> Result<usize, Status> {
-        let (count, wake) = {
-            let mut inner = lock(&self.inner);
-            inner.direct = into.len() >= DIRECT_READ_BYTES_MIN;
-            if inner.body.is_empty() {
-                let stream = inner.stream.clone().filter(|_| inner.direct && !inner.body_ended);
-                let Some(stream) = stream else {
-                    let waits = !inner.direct && std::mem::replace(&mut inner.direct_ready, false);
-                    let wake = inner.producer.clone().filter(|_| waits);
-                    let outcome = inner.nothing_to_read().map(|()| 0);
-                    drop(inner);
-                    wake.into_iter().for_each(|waker| waker.wake());
-                    return outcome;
-                };
-                drop(inner);
-                return self.read_direct(&stream, into);
-            }
-            let count = inner.body.read(into);
-            (count, inner.take_starved())
-        };
-        wake.into_iter().for_each(|waker| waker.wake());
-        Ok(count)
-    }
-
-    /// The stream is locked before the request, as the producer does it, so that no byte overtakes another.
-    fn read_direct(&self, stream: &Mutex<dyn DirectBody>, into: &mut [u8]) -> Result<usize, Status> {
-        let mut stream = lock(stream);
-        {
-            let mut inner = lock(&self.inner);
-            if !inner.body.is_empty() {
-                let count = inner.body.read(into);
-                let wake = inner.take_starved();
-                drop(inner);
-                wake.into_iter().for_each(|waker| waker.wake());
-                return Ok(count);
-            }
-            if inner.body_ended {
-                return inner.nothing_to_read().map(|()| 0);
-            }
-        }
-        let mut total = 0;
-        while total < into.len() {
-            match stream.read_direct(&mut into[total..]) {
-                Direct::Bytes(0) if stream.needs_task() => break,
-                Direct::Bytes(count) => total += count,
-                Direct::Nothing => break,
-            }
-        }
-        let needs_task = stream.needs_task();
-        drop(stream);
-        let wake = {
-            let mut inner = lock(&self.inner);
-            inner.body_received += total as u64;
-            inner.direct_progress |= total > 0;
-            // Dry, over, or broken: the producer takes over.
-            let dry = needs_task || total < into.len();
-            if dry && std::mem::replace(&mut inner.direct_ready, false) || needs_task {
-                inner.producer.clone()
-            } else {
-                None
-            }
-        };
-        wake.into_iter().for_each(|waker| waker.wake());
-        if total == 0 {
-            return Err(Status::WouldBlock);
-        }
-        Ok(total)
-    }
-
-    /// Body bytes in place, until the next consume, read or free.
-    pub fn peek(&self) -> Result<(*const u8, usize), Status> {
-        let (outcome, wake) = {
-            let mut inner = lock(&self.inner);
-            // Bytes in place are the producer's to bring.
-            inner.direct = false;
-            let parked = std::mem::replace(&mut inner.direct_ready, false);
-            let wake = inner.producer.clone().filter(|_| parked);
-            let bytes = inner.body.peek();
-            let outcome = match bytes.is_empty() {
-                true => inner.nothing_to_read().map(|()| (bytes.as_ptr(), 0)),
-                false => Ok((bytes.as_ptr(), bytes.len())),
-            };
-            (outcome, wake)
-        };
-        wake.into_iter().for_each(|waker| waker.wake());
-        outcome
-    }
-
-    /// Drops body bytes.
-    pub fn consume(&self, count: usize) -> Result<(), Status> {
-        let wake = {
-            let mut inner = lock(&self.inner);
-            if !inner.body.consume(count) {
-                return Err(Status::NotConsumed);
-            }
-            inner.take_starved()
-        };
-        wake.into_iter().for_each(|waker| waker.wake());
-        Ok(())
-    }
-
     /// What it failed with.
     pub fn error(&self) -> Option<HttpClientError> {
         lock(&self.inner).error.clone()
@@ -634,25 +502,5 @@ impl RequestShared {
 impl Inner {
     fn http_status(&self) -> i32 {
         self.final_head.as_ref().map_or(0, |head| i32::from(head.status))
-    }
-
-    /// An empty buffer means: the end, an error, or wait.
-    fn nothing_to_read(&self) -> Result<(), Status> {
-        match (&self.error, self.body_ended) {
-            (Some(error), _) => Err(error.status),
-            (None, true) => Ok(()),
-            (None, false) => Err(Status::WouldBlock),
-        }
-    }
-
-    /// The producer's waker, if it waits for room and there is enough again: half the buffer, so that a slow reader
-    /// does not cause one wake per byte.
-    fn take_starved(&mut self) -> Option<TaskWaker> {
-        if self.starved && self.body.len() * 2 <= self.body_capacity {
-            self.starved = false;
-            self.producer.clone()
-        } else {
-            None
-        }
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::answers;
 use super::convert;
 use super::process;
 use super::types::*;
@@ -70,7 +71,7 @@ pub(super) fn spawn_callback(
 ) -> SpawnCallback {
     let user = User(user);
     Box::new(move |info, job| {
-        let spawn = convert::spawn(info);
+        let spawn = answers::spawn(info);
         let offered = Pending::hand_out(job.clone());
         let mut place = offered;
         // SAFETY: the host promises a function that can be called so; the question and the place outlive the call.

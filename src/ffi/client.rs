@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::answers;
 use super::convert;
 use super::held::Held;
 use super::pointers::{array_out, optional_out_struct, out, out_struct};
@@ -43,7 +44,7 @@ pub unsafe extern "C" fn valtron_client_poll(
         // SAFETY: the caller promises that info is NULL or good for its struct_size.
         let info = unsafe { optional_out_struct(info)? };
         let now = held.client.poll(Duration::from_micros(budget_us))?;
-        info.put(&convert::poll_info(&now));
+        info.put(&answers::poll_info(&now));
         Ok(())
     })
 }
@@ -64,7 +65,7 @@ pub unsafe extern "C" fn valtron_client_wait(
         // SAFETY: the caller promises that info is NULL or good for its struct_size.
         let info = unsafe { optional_out_struct(info)? };
         let now = held.client.wait(convert::call_timeout(timeout_ms)?)?;
-        info.put(&convert::poll_info(&now));
+        info.put(&answers::poll_info(&now));
         Ok(())
     })
 }
@@ -115,7 +116,7 @@ pub unsafe extern "C" fn valtron_client_next_events(
         // SAFETY: the caller promises that events is NULL or good for cap elements of event_size bytes, and count for a
         // size_t.
         let (events, count) = unsafe { (array_out(events, event_size, cap)?, out(count)?) };
-        count.put(events.fill(|| held.client.next_event().map(|event| convert::event(&event))));
+        count.put(events.fill(|| held.client.next_event().map(|event| answers::event(&event))));
         Ok(())
     })
 }
@@ -139,7 +140,7 @@ pub unsafe extern "C" fn valtron_client_next_spawns(
         // SAFETY: the caller promises that spawns is NULL or good for cap elements of spawn_size bytes, and count for a
         // size_t.
         let (spawns, count) = unsafe { (array_out(spawns, spawn_size, cap)?, out(count)?) };
-        count.put(spawns.fill(|| held.client.next_spawn().map(|spawn| convert::spawn(&held.texts.keep(spawn)))));
+        count.put(spawns.fill(|| held.client.next_spawn().map(|spawn| answers::spawn(&held.texts.keep(spawn)))));
         Ok(())
     })
 }
@@ -155,7 +156,7 @@ pub unsafe extern "C" fn valtron_client_stats(
     ffi_fn!(client, |held| {
         // SAFETY: the caller promises that it is NULL or good for its struct_size.
         let stats = unsafe { out_struct(stats)? };
-        stats.put(&convert::stats(&held.client.stats()));
+        stats.put(&answers::stats(&held.client.stats()));
         Ok(())
     })
 }

@@ -51,6 +51,7 @@ mod request;
 
 mod action;
 
+mod answers;
 mod callbacks;
 mod convert;
 #[cfg(feature = "faults")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::answers;
 use super::convert::{self, OrRefuse};
 use super::pointers::{array_out, buffer_out, out, out_struct};
 use super::types::*;
@@ -49,7 +50,7 @@ pub unsafe extern "C" fn valtron_request_poll(
         // SAFETY: the caller promises that it is NULL or good for its struct_size.
         let info = unsafe { out_struct(info)? };
         let now = held.client.request_poll(request, Duration::from_micros(budget_us))?;
-        info.put(&convert::request_info(&now));
+        info.put(&answers::request_info(&now));
         Ok(())
     })
 }
@@ -74,7 +75,7 @@ pub unsafe extern "C" fn valtron_request_wait(
         let info = unsafe { out_struct(info)? };
         let (until, timeout) = (convert::until(until)?, convert::call_timeout(timeout_ms)?);
         let now = convert::waited(held.client.request_wait(request, until, timeout))?;
-        info.put(&convert::request_info(&now));
+        info.put(&answers::request_info(&now));
         Ok(())
     })
 }
@@ -106,7 +107,7 @@ pub unsafe extern "C" fn valtron_client_perform(
             let (request, info) = (places.0.or_refuse(Argument::Output)?, places.1.or_refuse(Argument::Output)?);
             let (handle, status, now) = convert::perform(&held.client, config, until, timeout_ms)?;
             request.put(handle);
-            info.put(&convert::request_info(&now));
+            info.put(&answers::request_info(&now));
             Ok(status)
         })?;
         convert::answer(status)
@@ -130,7 +131,7 @@ pub unsafe extern "C" fn valtron_request_head(
         // SAFETY: the caller promises that it is NULL or good for its struct_size.
         let head = unsafe { out_struct(head)? };
         let record = held.client.request_head(request, convert::head_kind(which)?)?;
-        head.put(&convert::head(&record));
+        head.put(&answers::head(&record));
         Ok(())
     })
 }
@@ -206,7 +207,7 @@ pub unsafe extern "C" fn valtron_request_error(
     ffi_fn!(client, |held| {
         // SAFETY: the caller promises that it is NULL or good for its struct_size.
         let detail = unsafe { out_struct(detail)? };
-        detail.put(&convert::error_detail(&held.client.request_error(request)?));
+        detail.put(&answers::error_detail(&held.client.request_error(request)?));
         Ok(())
     })
 }
@@ -230,7 +231,7 @@ pub unsafe extern "C" fn valtron_request_trace(
         // size_t.
         let (entries, count) = unsafe { (array_out(entries, stride, cap)?, out(count)?) };
         let mut trace = held.client.request_trace(request)?.into_iter();
-        count.put(entries.fill(|| trace.next().map(|entry| convert::trace_entry(&entry))));
+        count.put(entries.fill(|| trace.next().map(|entry| answers::trace_entry(&entry))));
         Ok(())
     })
 }

@@ -183,7 +183,7 @@ const PROCESS_WIDE: &[&str] = &[
     // The tests' faults, in builds that nobody ships.
     "src/ffi/faults.rs",
 ];
-const FILE_LINES_MAX: usize = 700;
+const FILE_LINES_MAX: usize = 600;
 
 const UNSAFE_IN: &[&str] = &["src/ffi/", "src/valtron/poller/", "src/net/descriptor.rs"];
 
@@ -200,7 +200,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Unfinished work, and paths of somebody's own machine.
-const BANNED: &[&str] = &["TODO", "FIXME", "XXX", "WIP", "/home/", "/root/", "/work/", "/tmp/", "lorem ipsum"];
+const BANNED: &[&str] =
+    &["TODO", "FIXME", "XXX", "WIP", "/home/", "/root/", concat!("/", "work", "/"), "/tmp/", "lorem ipsum"];
 
 #[cfg(test)]
 mod tests {
@@ -248,7 +249,7 @@ mod tests {
     fn sizes_and_words() {
         assert_eq!(hits("src/net/a.rs", &"a".repeat(121)), 1);
         assert_eq!(hits("src/net/a.rs", &"é".repeat(120)), 0);
-        assert_eq!(hits("src/net/a.rs", &"\n".repeat(700)), 1);
+        assert_eq!(hits("src/net/a.rs", &"\n".repeat(600)), 1);
         assert_eq!(hits("src/net/a.rs", "todo!()"), 1);
         assert_eq!(hits("src/net/a.rs", "// TODO"), 1);
         assert_eq!(hits("src/net/a.rs", "let a = 1; "), 1);

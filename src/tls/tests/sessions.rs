@@ -29,6 +29,25 @@ fn a_full_handshake() {
     assert_eq!(pair.run().expect("an answer").0, b"more");
 }
 
+/// Goal: part of a record counts as input, so that a connection does not go idle with it. Method: an answer without its
+/// last byte.
+#[test]
+fn part_of_a_record_is_input() {
+    let authority = Authority::new();
+    let server = authority.server(&["example.test"], |_| {});
+    let mut pair = Pair::new(&authority.settings(), "example.test", &server);
+    pair.run().expect("a handshake");
+    assert!(!pair.client.holds_input());
+    pair.server_says(b"answer");
+    while pair.serve() {}
+    let last = pair.wire.to_client.pop_back().expect("a byte");
+    pair.client.pull(&mut pair.wire).expect("bytes");
+    assert!(pair.client.holds_input() && !pair.client.wants_step() && !pair.client.has_plaintext());
+    pair.wire.to_client.push_back(last);
+    assert_eq!(pair.run().expect("an answer").0, b"answer");
+    assert!(!pair.client.holds_input());
+}
+
 /// Goal: the second connection resumes, also through a clone of the settings, in both versions.
 #[test]
 fn resumption() {
