@@ -156,13 +156,29 @@ impl<N: Net> Connection<N> {
         }
     }
 
-    /// Nothing is there to read, by asking: an event may be about what was read already.
-    pub fn is_silent(&mut self) -> bool {
-        let answer = match &mut self.transport {
-            Transport::Plain(socket) => socket.read(&mut [0]).ok(),
-            Transport::Tls(socket, session) => session.pull(socket).ok(),
-        };
-        answer == Some(Io::WouldBlock)
+    /// Bytes came that nobody has looked at: a ticket that followed the answer, say.
+    pub fn holds_input(&self) -> bool {
+        matches!(&self.transport, Transport::Tls(_, session) if session.holds_input())
+    }
+
+    /// For a connection that serves no request: takes in what its peer says by itself. False: it must go, since its
+    /// peer is done, or sent what no request asked for.
+    ///
+    /// TLS has things to say that are no data, also between requests: session tickets and new keys (RFC 8446 section
+    /// 4.6). They are taken record by record; a part of one may stay behind, see [`is_clean`](Self::is_clean).
+    pub fn tend(&mut self) -> bool {
+        match &mut self.transport {
+            // An event may be about what was read already, so the answer is the OS's.
+            Transport::Plain(socket) => matches!(socket.read(&mut [0]), Ok(Io::WouldBlock)),
+            Transport::Tls(socket, session) => tend_tls(socket, session),
+        }
+    }
+
+    /// Gives up the memory of buffers with nothing in them; for a connection that goes idle.
+    pub fn release_buffers(&mut self) {
+        if let Transport::Tls(_, session) = &mut self.transport {
+            session.release_buffers();
+        }
     }
 
     /// Whose it is.
@@ -220,6 +236,31 @@ fn read_tls<S: Socket>(socket: &mut S, session: &mut TlsSession, into: &mut [u8]
         }
     }
 }
+
+/// See [`Connection::tend`].
+fn tend_tls<S: Socket>(socket: &mut S, session: &mut TlsSession) -> bool {
+    for _ in 0..IDLE_RECORDS_MAX {
+        if session.wants_step() {
+            if session.step().is_err() || session.wants_write() && session.push(socket).is_err() {
+                return false;
+            }
+            continue;
+        }
+        // What holds up a step without being one for the network: plaintext, or the peer's end.
+        if !session.wants_pull() {
+            return false;
+        }
+        match session.pull(socket) {
+            Ok(Io::WouldBlock) => return true,
+            Ok(Io::Done(0)) | Err(_) => return false,
+            Ok(Io::Done(_)) => {}
+        }
+    }
+    false
+}
+
+/// Records and reads that an idle connection may cost at once; servers send two to four tickets.
+const IDLE_RECORDS_MAX: usize = 16;
 
 /// The status of a connection that ended where it must not.
 pub fn lost(phase: Phase, text: &str) -> HttpClientError {

@@ -75,7 +75,9 @@ impl<N: Net> Pool<N> {
                 let Some(entry) = inner.by_origin.get_mut(origin).and_then(Vec::pop) else { break None };
                 let Some(mut idle) = inner.remove(entry) else { continue };
                 let old = self.idle_timeout.is_some_and(|timeout| now.since(idle.since) >= timeout);
-                if old || idle.connection.readable_hint() && !idle.connection.is_silent() {
+                let connection = &mut idle.connection;
+                let fit = !old && (!connection.readable_hint() || connection.tend()) && connection.is_clean();
+                if !fit {
                     dead.push(idle);
                     continue;
                 }
@@ -89,14 +91,16 @@ impl<N: Net> Pool<N> {
 
     /// Keeps a connection for the next request. Returns a task to be spawned if nobody looks after the pool yet.
     pub fn put(&self, net: &N, mut connection: Connection<N>, now: Instant) -> Option<PoolTask<N>> {
-        if self.idle_max == 0 || !connection.is_clean() {
+        if self.idle_max == 0 {
             return None;
         }
         let key = connection.key();
-        if net.watch(key, &self.watch) && !connection.is_silent() {
+        let readable = net.watch(key, &self.watch);
+        if (readable || connection.holds_input()) && !connection.tend() || !connection.is_clean() {
             // Bytes or an end are there already: nothing says whose answer they would be.
             return None;
         }
+        connection.release_buffers();
         let mut inner = lock(&self.inner);
         let mut evicted = None;
         while inner.idle.len() >= self.idle_max {
@@ -184,7 +188,10 @@ impl<N: Net> TaskIterator for PoolTask<N> {
             let mut inner = lock(&self.pool.inner);
             for key in self.keys.drain(..) {
                 let Some(entry) = inner.by_key.get(&key).copied() else { continue };
-                if inner.idle.get_mut(entry).is_none_or(|idle| !idle.connection.is_silent()) {
+                let Some(idle) = inner.idle.get_mut(entry) else { continue };
+                if idle.connection.tend() {
+                    idle.connection.release_buffers();
+                } else {
                     closed.extend(inner.unlink(entry));
                 }
             }

@@ -19,6 +19,8 @@ mod error;
 #[cfg(not(target_arch = "wasm32"))]
 mod fault;
 #[cfg(not(target_arch = "wasm32"))]
+mod inboxes;
+#[cfg(not(target_arch = "wasm32"))]
 mod pem;
 #[cfg(not(target_arch = "wasm32"))]
 mod session;

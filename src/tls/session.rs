@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use rustls::{ClientConnection, HandshakeKind as Kind, ProtocolVersion};
 
+use super::inboxes::Inboxes;
 use super::settings::ALPN_HTTP_1_1;
 use super::{fault, HandshakeKind, Plain, TlsError, TlsIo, TlsVersion};
 use crate::net::{Io, Socket};
@@ -14,8 +15,9 @@ use crate::net::{Io, Socket};
 #[derive(Debug)]
 pub struct TlsSession {
     connection: ClientConnection,
-    /// Bytes of the network; `inbox[consumed..filled]` is not yet given to rustls. Its length is all its room, so
-    /// that it is zeroed once and not at each pull.
+    /// Where inboxes come from.
+    inboxes: Inboxes,
+    /// Bytes of the network; `inbox[consumed..filled]` is not yet given to rustls. Empty while there are none.
     inbox: Vec<u8>,
     consumed: usize,
     filled: usize,
@@ -30,10 +32,11 @@ pub struct TlsSession {
 }
 
 impl TlsSession {
-    pub(super) fn new(mut connection: ClientConnection) -> Self {
+    pub(super) fn new(mut connection: ClientConnection, inboxes: Inboxes) -> Self {
         connection.set_buffer_limit(Some(OUTBOX_BYTES_MAX));
         Self {
             connection,
+            inboxes,
             inbox: Vec::new(),
             consumed: 0,
             filled: 0,
@@ -58,17 +61,20 @@ impl TlsSession {
             return Ok(Io::Done(self.filled - self.consumed));
         }
         if self.inbox.is_empty() {
-            self.inbox.try_reserve_exact(INBOX_BYTES).map_err(|_| TlsError::NoMemory)?;
-            self.inbox.resize(INBOX_BYTES, 0);
+            self.inbox = self.inboxes.take()?;
         }
         // Less than one record is left, so there is room for another one behind it.
         self.inbox.copy_within(self.consumed..self.filled, 0);
         self.filled -= self.consumed;
         self.consumed = 0;
         let outcome = socket.read(&mut self.inbox[self.filled..])?;
-        if let Io::Done(got) = outcome {
-            self.filled += got;
-            self.seen_end = got == 0;
+        match outcome {
+            Io::Done(got) => {
+                self.filled += got;
+                self.seen_end = got == 0;
+            }
+            // The caller is about to wait.
+            Io::WouldBlock => self.release_inbox(),
         }
         Ok(outcome)
     }
@@ -174,14 +180,19 @@ impl TlsSession {
 
     /// Gives the memory of empty buffers back; for a connection that goes idle.
     pub fn release_buffers(&mut self) {
+        self.release_inbox();
+        if self.sent == self.outbox.len() {
+            self.outbox.clear();
+            self.outbox.shrink_to(OUTBOX_BYTES_KEPT);
+            self.sent = 0;
+        }
+    }
+
+    fn release_inbox(&mut self) {
         if self.consumed == self.filled {
-            self.inbox = Vec::new();
+            self.inboxes.give(std::mem::take(&mut self.inbox));
             self.consumed = 0;
             self.filled = 0;
-        }
-        if self.sent == self.outbox.len() {
-            self.outbox = Vec::new();
-            self.sent = 0;
         }
     }
 
@@ -260,6 +271,12 @@ impl TlsSession {
     }
 }
 
+impl Drop for TlsSession {
+    fn drop(&mut self) {
+        self.inboxes.give(std::mem::take(&mut self.inbox));
+    }
+}
+
 /// The first bytes could begin a record: a known content type (RFC 8446 section 5.1) and major version 3.
 fn looks_like_tls(first: &[u8]) -> bool {
     matches!(first, [20..=23] | [20..=23, 3, ..])
@@ -271,8 +288,8 @@ const RECORD_HEADER_BYTES: usize = 5;
 /// The longest legal record: 2^14 bytes plus the 2048 that TLS 1.2 allows for expansion (RFC 5246 section 6.2.3).
 const RECORD_BYTES_MAX: usize = RECORD_HEADER_BYTES + (1 << 14) + 2048;
 
-/// What one read of the socket may bring: three full records, so that a download does not pay a system call for each.
-const INBOX_BYTES: usize = 64 * 1024;
-
 /// What may wait to be sent; a writer that finds no room waits for the socket.
 const OUTBOX_BYTES_MAX: usize = 64 * 1024;
+
+/// What an idle session keeps of its outbox: room for the head of a common request, encrypted.
+const OUTBOX_BYTES_KEPT: usize = 1_024;

@@ -7,13 +7,17 @@ use rustls::crypto::{ring, CryptoProvider};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
+use super::inboxes::Inboxes;
 use super::session::TlsSession;
 use super::verify::{AnyCertificate, NamedFaults};
 use super::{fault, pem, TlsConfig, TlsError, Trust};
 
-/// Whom to trust, and the sessions to resume; shared by all connections of a client. A clone is one reference.
+/// Whom to trust, and the sessions to resume; shared by all connections of a client. A clone is two references.
 #[derive(Clone, Debug)]
-pub struct TlsSettings(Arc<ClientConfig>);
+pub struct TlsSettings {
+    config: Arc<ClientConfig>,
+    inboxes: Inboxes,
+}
 
 impl TlsSettings {
     /// Reads the certificates. With [`Trust::System`] this reads files, so it belongs to the making of a client.
@@ -32,15 +36,20 @@ impl TlsSettings {
         let mut client = builder.with_no_client_auth();
         client.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
         client.resumption = Resumption::in_memory_sessions(RESUMED_SESSIONS_MAX);
-        Ok(Self(Arc::new(client)))
+        Ok(Self { config: Arc::new(client), inboxes: Inboxes::default() })
+    }
+
+    /// The same trust and the same sessions to resume, with receive buffers of its own; for one executor.
+    pub fn for_executor(&self) -> Self {
+        Self { config: self.config.clone(), inboxes: Inboxes::default() }
     }
 
     /// A session with `host`: a DNS name or an address, with or without brackets. It makes a key share, which costs
     /// CPU time: callers count it as a step.
     pub fn session(&self, host: &str) -> Result<TlsSession, TlsError> {
         let name = server_name(host)?;
-        let connection = ClientConnection::new(self.0.clone(), name).map_err(fault::of)?;
-        Ok(TlsSession::new(connection))
+        let connection = ClientConnection::new(self.config.clone(), name).map_err(fault::of)?;
+        Ok(TlsSession::new(connection, self.inboxes.clone()))
     }
 }
 

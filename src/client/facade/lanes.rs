@@ -67,7 +67,7 @@ impl Maker {
             net: OsNet::new(poller, clock, self.resolver_pool.clone(), self.ledger.clone()),
             pool: Pool::new(self.idle_connections_max, self.idle_timeout),
             host: host.clone(),
-            tls: Some(self.tls.clone()),
+            tls: Some(self.tls.for_executor()),
             spawn_ask: self.spawn_ask,
             spawn_timeout: self.spawn_timeout,
             job_timeout: self.job_timeout,

@@ -272,7 +272,7 @@ fn idle_ends() {
     let server = authority.server();
     let evil = Act::Say(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil".to_vec());
     for seed in SEEDS {
-        for extra in [Act::Notify, evil.clone(), Act::Op(Op::Eof), Act::NewKeys] {
+        for extra in [Act::Notify, evil.clone(), Act::Op(Op::Eof)] {
             for wait in [vec![], vec![Act::Op(Op::AdvanceMs(1))]] {
                 let mut world = authority.world(seed, 0);
                 let acts = [ok("x"), wait, vec![extra.clone()]].concat();
@@ -283,6 +283,28 @@ fn idle_ends() {
                 let outcome = world.get(SECURE);
                 assert_eq!((outcome.status, &outcome.body[..]), (Status::Ok, &b"y"[..]));
                 assert!(world.net.is_closed(0));
+            }
+        }
+    }
+}
+
+/// Goal: messages of TLS itself leave an idle connection as good as it was, and cost it no buffer. Method: new keys, with
+/// the answer or after it, in one piece or in many; the next request needs both sides' new keys.
+#[test]
+fn idle_talk_of_tls() {
+    let authority = Authority::new();
+    let server = authority.server();
+    for seed in SEEDS {
+        for piece in [1, 7, 100_000] {
+            for wait in [vec![], vec![Act::Op(Op::AdvanceMs(1))]] {
+                let mut world = authority.world(seed, 0);
+                let acts = [ok("x"), wait, vec![Act::NewKeys]].concat();
+                world.net.plan(serve(&server, piece, END, vec![acts, ok("y")]));
+                assert_eq!(world.get(SECURE).body, b"x");
+                world.settle();
+                let outcome = world.get(SECURE);
+                assert_eq!((outcome.status, &outcome.body[..]), (Status::Ok, &b"y"[..]), "{}", outcome.text);
+                assert!(outcome.info.connection_reused);
             }
         }
     }
