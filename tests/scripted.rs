@@ -27,6 +27,7 @@ fn world(seed: u64, spawn_ask: u32) -> World {
     let context = Arc::new(Context {
         net: net.clone(),
         pool: Pool::new(8, Some(Duration::from_secs(60))),
+        load: Arc::default(),
         host: host.clone(),
         tls: None,
         spawn_ask,

@@ -156,6 +156,7 @@ fn run(input: &Input, pieces: Option<[u8; 4]>) -> Vec<Course> {
     let context = Arc::new(Context {
         net: net.clone(),
         pool: Pool::new(usize::from(input.world.idle_max % 4), Some(Duration::from_secs(20))),
+        load: Arc::default(),
         host: host.clone(),
         tls: None,
         spawn_ask: u32::from(input.world.ask % 8),

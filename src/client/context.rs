@@ -1,6 +1,6 @@
 //! What the tasks of one executor share.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub struct Context<N: Net> {
     pub net: N,
     /// Idle connections of this executor.
     pub pool: Pool<N>,
+    /// Requests that run here, children not counted.
+    pub load: Arc<AtomicUsize>,
     /// The client's host side.
     pub host: Arc<HostSide>,
     /// The client's trust and sessions; `None`: this build has no TLS.

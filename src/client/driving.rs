@@ -16,7 +16,7 @@ use super::host_side::Passengers;
 use super::request::{until_flags, RequestInfo, RequestShared, Stop};
 use super::status::Status;
 use crate::valtron::time::Instant;
-use crate::valtron::{Executor, ExecutorStats, Turn};
+use crate::valtron::{Executor, Turn};
 
 /// How long a waiting call runs ready tasks between two looks at its sockets and at the host's events.
 const SLICE: Duration = Duration::from_millis(1);
@@ -444,28 +444,6 @@ impl Inner {
             spawns_ready: self.host.desk.unpulled() as u32,
             requests_live: live as u32,
         }
-    }
-
-    /// The counts of all executors the host can look into now; those of workers and of a driver at work are left out.
-    pub fn executor_stats(&self) -> ExecutorStats {
-        let mut sum = ExecutorStats::default();
-        let mut lanes = self.bound_lanes();
-        match &self.drive {
-            Drive::Inline(driven) => lanes.push(driven.clone()),
-            #[cfg(feature = "multi")]
-            Drive::Workers { .. } => {}
-        }
-        for driven in lanes {
-            let Ok(place) = driven.try_executor() else { continue };
-            let Some(stats) = place.as_ref().map(Executor::stats) else { continue };
-            sum.polls += stats.polls;
-            sum.turns += stats.turns;
-            sum.wakes += stats.wakes;
-            sum.empty_waits += stats.empty_waits;
-        }
-        // A look may have kept somebody from driving.
-        self.host.passengers.wake();
-        sum
     }
 }
 

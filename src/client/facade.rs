@@ -24,7 +24,7 @@ use crate::tls::{TlsConfig, TlsSettings};
 use crate::valtron::clock::SystemClock;
 use crate::valtron::poller::{self, Poller};
 use crate::valtron::time::{Clock, Instant};
-use crate::valtron::Executor;
+use crate::valtron::{Executor, ExecutorStats};
 
 /// Executors kept for `perform` between two calls; more threads than this at once make and drop their own.
 const SPARE_LANES_MAX: usize = 64;
@@ -68,6 +68,14 @@ pub(super) struct Driven {
     /// `None`: the client was closed.
     pub executor: Mutex<Option<Executor>>,
     pub lane: Lane<OsNet>,
+    /// Where its counts go when it is gone.
+    retired: Arc<Mutex<ExecutorStats>>,
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        *lock(&self.retired) += self.lane.executor.stats();
+    }
 }
 
 /// Who drives requests that are not `perform`ed.
@@ -135,6 +143,7 @@ impl Client {
             idle_connections_max: config.idle_connections_max,
             idle_timeout: config.idle_timeout,
             user_agent: config.user_agent,
+            retired: Arc::default(),
         };
         let (host, drive) = start(&maker, config.worker_threads, config.requests_max, &asleep, &handle_used)?;
         Ok(Self(Arc::new(Inner {
@@ -440,6 +449,19 @@ impl Inner {
     pub fn drop_spare_lanes(&self) {
         let spare = std::mem::take(&mut *lock(&self.spare));
         drop(spare);
+    }
+
+    /// The counts of all executors, as of the last turn of each.
+    pub fn executor_stats(&self) -> ExecutorStats {
+        let mut sum = ExecutorStats::default();
+        for lane in self.lanes() {
+            sum += lane.executor.stats();
+        }
+        for driven in self.bound_lanes().iter().chain(lock(&self.spare).iter()) {
+            sum += driven.lane.executor.stats();
+        }
+        sum += *lock(&self.maker.retired);
+        sum
     }
 
     pub fn resolver_pool(&self) -> &ResolverPool {

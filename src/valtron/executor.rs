@@ -64,6 +64,19 @@ pub struct ExecutorStats {
     pub deadlines: u64,
 }
 
+impl std::ops::AddAssign for ExecutorStats {
+    fn add_assign(&mut self, other: Self) {
+        self.polls += other.polls;
+        self.pending_polls += other.pending_polls;
+        self.turns += other.turns;
+        self.wakes += other.wakes;
+        self.empty_waits += other.empty_waits;
+        self.panics += other.panics;
+        self.events += other.events;
+        self.deadlines += other.deadlines;
+    }
+}
+
 /// Which of `n` ready tasks runs next; a simulator's.
 pub(super) type Picker = Box<dyn FnMut(usize) -> usize + Send>;
 
@@ -232,6 +245,7 @@ impl Executor {
         }
         turn.work_left = self.has_work();
         turn.next_deadline = self.timers.next();
+        self.shared.published.set(&self.stats);
         self.signal_host();
         turn
     }

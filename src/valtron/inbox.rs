@@ -3,9 +3,10 @@
 
 use super::do_next::BoxedExecutionIterator;
 use super::engine::{ExecutionEngine, GenericResult};
+use super::executor::ExecutorStats;
 use super::poller::Poller;
 use super::time::TurnClock;
-use crate::synca::sync::atomic::{AtomicBool, Ordering};
+use crate::synca::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::synca::sync::{lock, Arc, Mutex, Weak};
 use crate::synca::{Entry, EntryList, WakeQueue};
 
@@ -35,6 +36,46 @@ struct Inbox {
     closed: bool,
 }
 
+/// An executor's counts as others may read them while it runs: as of its last turn.
+#[derive(Default)]
+pub(super) struct Published {
+    polls: AtomicU64,
+    pending_polls: AtomicU64,
+    turns: AtomicU64,
+    wakes: AtomicU64,
+    empty_waits: AtomicU64,
+    panics: AtomicU64,
+    events: AtomicU64,
+    deadlines: AtomicU64,
+}
+
+impl Published {
+    /// Only the executor's driver does this. Nothing is ordered by these numbers.
+    pub(super) fn set(&self, stats: &ExecutorStats) {
+        self.polls.store(stats.polls, Ordering::Relaxed);
+        self.pending_polls.store(stats.pending_polls, Ordering::Relaxed);
+        self.turns.store(stats.turns, Ordering::Relaxed);
+        self.wakes.store(stats.wakes, Ordering::Relaxed);
+        self.empty_waits.store(stats.empty_waits, Ordering::Relaxed);
+        self.panics.store(stats.panics, Ordering::Relaxed);
+        self.events.store(stats.events, Ordering::Relaxed);
+        self.deadlines.store(stats.deadlines, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> ExecutorStats {
+        ExecutorStats {
+            polls: self.polls.load(Ordering::Relaxed),
+            pending_polls: self.pending_polls.load(Ordering::Relaxed),
+            turns: self.turns.load(Ordering::Relaxed),
+            wakes: self.wakes.load(Ordering::Relaxed),
+            empty_waits: self.empty_waits.load(Ordering::Relaxed),
+            panics: self.panics.load(Ordering::Relaxed),
+            events: self.events.load(Ordering::Relaxed),
+            deadlines: self.deadlines.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// What an executor shares with its handles and engines.
 pub(super) struct Shared {
     inbox: Mutex<Inbox>,
@@ -43,6 +84,7 @@ pub(super) struct Shared {
     pub(super) wakes: Arc<WakeQueue>,
     pub(super) poller: Arc<dyn Poller>,
     pub(super) clock: TurnClock,
+    pub(super) published: Published,
     /// The host sleeps on the poller's handle, so work that comes between two turns must make it readable.
     pub(super) host_waits: AtomicBool,
     /// The executors a broadcast reaches; empty: only this one. Weak, since they know each other.
@@ -57,6 +99,7 @@ impl Shared {
             wakes,
             poller,
             clock,
+            published: Published::default(),
             host_waits: AtomicBool::new(false),
             peers: Mutex::new(Vec::new()),
         })
@@ -174,6 +217,11 @@ impl ExecutorHandle {
     /// Tasks alive, those not yet taken in included.
     pub fn task_count(&self) -> usize {
         self.shared.task_count()
+    }
+
+    /// The executor's counts as of its last turn, also after it is gone. Any thread.
+    pub fn stats(&self) -> ExecutorStats {
+        self.shared.published.read()
     }
 
     /// Whether the host sleeps on the poller's handle in a loop of its own. While it does, whatever comes between two

@@ -9,6 +9,7 @@
 static void requests(int count, const char *url) {
     valtron_client *client = client_new();
     valtron_request handles[REQUESTS_MAX];
+    valtron_stats stats = VALTRON_STATS_INIT;
     int done = 0;
     int64_t cpu;
     for (int i = 0; i < count; i++) handles[i] = request_new(client, url);
@@ -27,6 +28,11 @@ static void requests(int count, const char *url) {
         CHECK_OP(info.task_polls, <=, TASK_POLLS_MAX);
     }
     if (count == 1) CHECK_OP(cpu, <, CPU_US_MAX);
+    /* Whoever ran the tasks, worker threads included, is in the sum. */
+    OK(valtron_client_stats(client, &stats));
+    CHECK_OP(stats.task_polls, >=, (uint64_t)count);
+    CHECK_OP(stats.task_polls, <=, (uint64_t)(count * TASK_POLLS_MAX + 20));
+    CHECK_INT(stats.empty_waits, 0);
     valtron_client_free(client);
 }
 

@@ -26,6 +26,7 @@ impl World {
         let context = Arc::new(Context {
             net: net.clone(),
             pool: Pool::new(8, None),
+            load: Arc::default(),
             host: host.clone(),
             tls: None,
             spawn_ask,

@@ -19,7 +19,7 @@ use crate::synca::sync::lock;
 use crate::tls::TlsSettings;
 use crate::valtron::clock::SystemClock;
 use crate::valtron::poller::{self, Poller};
-use crate::valtron::Executor;
+use crate::valtron::{Executor, ExecutorStats};
 
 /// Worker threads of a `multi` build that was not told: two keep a core busy with cryptography while the other reads.
 #[cfg(feature = "multi")]
@@ -36,6 +36,8 @@ pub(super) struct Maker {
     pub(super) idle_connections_max: usize,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) user_agent: String,
+    /// What executors counted that are gone.
+    pub(super) retired: Arc<Mutex<ExecutorStats>>,
 }
 
 /// Descriptors written down in the ledger, as long as this lives.
@@ -67,6 +69,7 @@ impl Maker {
             net: OsNet::new(poller, clock, self.resolver_pool.clone(), self.ledger.clone()),
             pool: Pool::new(self.idle_connections_max, self.idle_timeout),
             host: host.clone(),
+            load: Arc::default(),
             tls: Some(self.tls.for_executor()),
             spawn_ask: self.spawn_ask,
             spawn_timeout: self.spawn_timeout,
@@ -86,7 +89,7 @@ impl Maker {
         let (executor, _descriptors) = self.executor().map_err(system)?;
         let context = self.context(&executor, host);
         let lane = Lane { executor: executor.handle(), context };
-        Ok(Arc::new(Driven { _descriptors, executor: Mutex::new(Some(executor)), lane }))
+        Ok(Arc::new(Driven { _descriptors, executor: Mutex::new(Some(executor)), lane, retired: self.retired.clone() }))
     }
 }
 

@@ -73,6 +73,7 @@ impl World {
         let context = Arc::new(Context {
             net: net.clone(),
             pool: Pool::new(setup.idle_max, setup.idle_timeout),
+            load: Arc::default(),
             host: host.clone(),
             tls: setup.tls,
             spawn_ask: setup.ask,

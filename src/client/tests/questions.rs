@@ -311,6 +311,7 @@ fn a_panic_in_a_job() {
         let context = Arc::new(Context {
             net: Panicky(world.net.clone()),
             pool: Pool::new(8, None),
+            load: Arc::default(),
             host: world.host.clone(),
             tls: None,
             spawn_ask: RESOLVE,

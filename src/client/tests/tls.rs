@@ -288,8 +288,8 @@ fn idle_ends() {
     }
 }
 
-/// Goal: messages of TLS itself leave an idle connection as good as it was, and cost it no buffer. Method: new keys, with
-/// the answer or after it, in one piece or in many; the next request needs both sides' new keys.
+/// Goal: messages of TLS itself leave an idle connection as good as it was. Method: new keys, with the answer or after
+/// it, in one piece or in many; the next request needs both sides' new keys.
 #[test]
 fn idle_talk_of_tls() {
     let authority = Authority::new();
