@@ -97,6 +97,7 @@
     { sizeof(valtron_request_info), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define VALTRON_HEAD_INIT { sizeof(valtron_head), 0, 0, NULL, 0, NULL, 0, 0, NULL, 0, 0, 0 }
 #define VALTRON_STATS_INIT { sizeof(valtron_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define VALTRON_HITCHES_INIT { sizeof(valtron_hitches), 0, 0, { 0 }, 0, 0, 0 }
 #define VALTRON_ALLOCATOR_INIT { sizeof(valtron_allocator), NULL, NULL, NULL, NULL }
 
 
@@ -243,6 +244,36 @@
 
 // Action: a name look-up.
 #define VALTRON_SPAWN_RESOLVE 4
+
+// Step: none was counted.
+#define VALTRON_STEP_NONE 0
+
+// Step: a request begins: a kept connection or a new one, and its head.
+#define VALTRON_STEP_START 1
+
+// Step: a name is looked up, addresses are tried.
+#define VALTRON_STEP_RESOLVE 2
+
+// Step: a TLS handshake begins: keys are made.
+#define VALTRON_STEP_TLS_START 3
+
+// Step: one record of a TLS handshake, certificates and signatures included.
+#define VALTRON_STEP_TLS_HANDSHAKE 4
+
+// Step: head and body go out.
+#define VALTRON_STEP_SEND 5
+
+// Step: a response's head comes in, perhaps with all of its body.
+#define VALTRON_STEP_HEAD 6
+
+// Step: a body comes in.
+#define VALTRON_STEP_BODY 7
+
+// Step: a redirect is followed.
+#define VALTRON_STEP_REDIRECT 8
+
+// Step: idle connections are looked after.
+#define VALTRON_STEP_IDLE 9
 
 // Trust: the roots compiled in (Mozilla's).
 #define VALTRON_TRUST_BUNDLED 0
@@ -457,9 +488,29 @@ typedef struct valtron_stats {
     uint64_t requests_live;
     // Always 0.
     uint64_t events_lost;
-    // The longest run of one task, in microseconds.
+    // The longest poll, in microseconds; see valtron_hitches.
     uint64_t longest_poll_us;
 } valtron_stats;
+
+// How long polls took, in wall time, the host's callbacks not counted: for a host that has frames to keep.
+typedef struct valtron_hitches {
+    // Set it to sizeof(valtron_hitches); VALTRON_HITCHES_INIT does.
+    size_t struct_size;
+    // Calls of valtron_client_poll, and of valtron_request_poll with a budget.
+    uint64_t polls;
+    // The longest of them, in nanoseconds.
+    uint64_t longest_poll_ns;
+    // How many took how long: element i counts those shorter than 16 << i microseconds and no shorter than element
+    // i - 1 says, the last one all longer ones.
+    uint64_t poll_counts[16];
+    // The longest step of a task, the least that a poll can do, in nanoseconds. Those of worker threads and of
+    // valtron_client_perform count, too.
+    uint64_t longest_step_ns;
+    // What that step was about: a VALTRON_STEP_ value.
+    int32_t longest_step_kind;
+    // 0.
+    int32_t reserved;
+} valtron_hitches;
 
 // One header line of a request. Copied.
 typedef struct valtron_header {
@@ -1087,6 +1138,12 @@ valtron_status valtron_client_next_spawns(struct valtron_client *client,
 //
 // Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE, _FORKED.
 valtron_status valtron_client_stats(struct valtron_client *client, struct valtron_stats *stats);
+
+// Writes to *hitches* how long polls took and what took longest; *reset* other than 0: and counts anew from here on.
+//
+// Any thread. Blocks on nothing, and costs no system call. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE,
+// _FORKED.
+valtron_status valtron_client_hitches(struct valtron_client *client, int32_t reset, struct valtron_hitches *hitches);
 
 // Ends every request with VALTRON_E_SHUTDOWN, refuses new ones, and joins the client's threads. Events and bodies
 // already there can still be fetched. A second call is harmless.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::context::{Ask, Context};
 use super::error::{HttpClientError, Phase};
+use super::hitches::StepKind;
 use super::questions::SpawnKind;
 use super::request::{Milestone, RequestShared};
 use super::status::Status;
@@ -174,6 +175,10 @@ impl<N: Net> TaskIterator for ResolveTask<N> {
         self.phase_deadline = self.limits.resolve.map(|limit| self.context.net.now().after(limit));
     }
 
+    fn label(&self) -> u32 {
+        StepKind::Resolve as u32
+    }
+
     fn next(&mut self) -> Option<TaskStatus<(), Wait, DialAction<N>>> {
         self.request.count_poll();
         if self.answer.as_ref().is_none_or(oneshot::Sender::is_closed) {
@@ -299,6 +304,10 @@ impl<N: Net> TaskIterator for ConnectTask<N> {
         if let Some(answer) = &self.answer {
             answer.set_waker(waker.clone());
         }
+    }
+
+    fn label(&self) -> u32 {
+        StepKind::Resolve as u32
     }
 
     fn next(&mut self) -> Option<TaskStatus<(), Wait, NoAction>> {

@@ -46,9 +46,11 @@ impl Client {
             #[cfg(feature = "multi")]
             Drive::Workers { driver, host_poller, .. } => {
                 let _driving = Seat::new(try_driver(driver)?, &self.0.host.passengers);
+                let begun = self.0.clock_now();
                 // Takes the signal away before the host looks at what it told of: the handle is readable again only
                 // for what comes later.
                 let _ = host_poller.wait(Some(Duration::ZERO), &mut Vec::new());
+                self.0.hitches.count(self.0.clock_now().since(begun));
                 Turn::default()
             }
         };
@@ -220,9 +222,7 @@ impl Inner {
                 let executor = place.as_mut().ok_or(Status::Shutdown)?;
                 let begun = self.clock_now();
                 let turn = executor.run_once(budget.saturating_sub(spent));
-                let took = self.clock_now().since(begun);
-                spent += took;
-                self.longest_poll_ns.fetch_max(took.as_nanos() as u64, Ordering::Relaxed);
+                spent += self.clock_now().since(begun);
                 turn
             };
             self.host.passengers.wake();
@@ -230,6 +230,7 @@ impl Inner {
             self.leave(driven)?;
             let elapsed = self.clock_now().since(start);
             if answered == 0 || spent >= budget || elapsed >= budget.saturating_mul(4) {
+                self.hitches.count(spent);
                 return Ok(turn);
             }
         }

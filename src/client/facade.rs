@@ -1,7 +1,7 @@
 //! A client: what the C API wraps. It owns the lanes, hands requests to them, and answers the host.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ mod lanes;
 use super::config::{ClientConfig, RequestConfig};
 use super::error::{Argument, HttpClientError, Phase};
 use super::executor::{execute_task, Lane};
+use super::hitches::{HitchReport, Hitches};
 use super::host_side::{Event, HostSide};
 use super::mapping::tls_status;
 use super::plan::Plan;
@@ -113,7 +114,7 @@ pub(super) struct Inner {
     pub handle_used: Arc<AtomicBool>,
     /// A request that may not be sent twice is new: its lane looks for dead connections before it takes one.
     pub look_first: AtomicBool,
-    pub longest_poll_ns: AtomicU64,
+    pub hitches: Hitches,
 }
 
 /// See the module. Cheap to clone.
@@ -159,7 +160,7 @@ impl Client {
             asleep,
             handle_used,
             look_first: AtomicBool::new(false),
-            longest_poll_ns: AtomicU64::new(0),
+            hitches: Hitches::default(),
         })))
     }
 
@@ -314,8 +315,14 @@ impl Client {
             requests_created: created,
             requests_live: live as u64,
             events_lost: 0,
-            longest_poll_us: self.0.longest_poll_ns.load(Ordering::Relaxed) / 1_000,
+            longest_poll_us: self.0.hitches.longest().as_micros() as u64,
         }
+    }
+
+    /// How long polls and steps took; `reset`: and from here on anew.
+    pub fn hitches(&self, reset: bool) -> HitchReport {
+        let (longest_step, longest_step_kind) = self.0.longest_step(reset);
+        HitchReport { longest_step, longest_step_kind, ..self.0.hitches.report(reset) }
     }
 
     /// After a bug outside any task: from now on only events, shutdown and close.
@@ -462,6 +469,19 @@ impl Inner {
         }
         sum += *lock(&self.maker.retired);
         sum
+    }
+
+    /// The longest step of all executors there are, those of `perform` included.
+    fn longest_step(&self, reset: bool) -> (Duration, u32) {
+        let mut longest = (Duration::ZERO, 0);
+        let mut offer = |lane: &Lane<OsNet>| {
+            let step = lane.executor.longest_step(reset);
+            longest = if step.0 > longest.0 { step } else { longest };
+        };
+        self.lanes().iter().for_each(&mut offer);
+        self.bound_lanes().iter().for_each(|driven| offer(&driven.lane));
+        lock(&self.spare).iter().for_each(|driven| offer(&driven.lane));
+        longest
     }
 
     pub fn resolver_pool(&self) -> &ResolverPool {

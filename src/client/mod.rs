@@ -15,6 +15,7 @@ pub mod executor;
 #[cfg(not(target_arch = "wasm32"))]
 mod facade;
 mod heads;
+mod hitches;
 mod host_side;
 mod mapping;
 mod phases;
@@ -37,6 +38,7 @@ pub use context::Context;
 pub use error::{Argument, HttpClientError, Phase};
 #[cfg(not(target_arch = "wasm32"))]
 pub use facade::{Client, ClientStats, PollInfo};
+pub use hitches::{HitchReport, StepKind, POLL_CLASSES};
 pub use host_side::{event_flags, Event, HostSide};
 pub use plan::Plan;
 pub use pool::Pool;

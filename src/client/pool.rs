@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::connection::Connection;
+use super::hitches::StepKind;
 use super::target::Origin;
 use crate::net::Net;
 use crate::synca::sync::lock;
@@ -178,6 +179,10 @@ impl<N: Net> TaskIterator for PoolTask<N> {
     fn started(&mut self, waker: &TaskWaker) {
         self.pool.watch.set_waker(waker.clone());
         lock(&self.pool.inner).waker = Some(waker.clone());
+    }
+
+    fn label(&self) -> u32 {
+        StepKind::Idle as u32
     }
 
     fn next(&mut self) -> Option<TaskStatus<(), Wait, NoAction>> {

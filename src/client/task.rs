@@ -27,6 +27,7 @@ use super::actions::HttpClientAction;
 use super::connection::Connection;
 use super::context::Context;
 use super::error::{HttpClientError, Phase};
+use super::hitches::StepKind;
 pub use super::plan::Plan;
 use super::request::{HeadRecord, RequestShared, Stop};
 use super::status::Status;
@@ -297,6 +298,18 @@ impl<N: Net> Machine<N> {
         }
     }
 
+    /// What a step that begins here is about.
+    fn kind(&self) -> StepKind {
+        match self {
+            Machine::Init(_) | Machine::Connecting(_) | Machine::TlsHandshake(_) => StepKind::Start,
+            Machine::SendingRequest(_) => StepKind::Send,
+            Machine::ReceivingIntro(_) | Machine::ReceivingHeaders(_) => StepKind::Head,
+            Machine::ReceivingBody(_) => StepKind::Body,
+            Machine::AwaitingRedirect(_) => StepKind::Redirect,
+            Machine::Over => StepKind::None,
+        }
+    }
+
     fn phase(&self) -> Phase {
         self.timeout().1
     }
@@ -329,6 +342,8 @@ fn phase_of(state: HttpRequestState) -> Phase {
 pub struct HttpRequestTask<N: Net> {
     core: Core<N>,
     machine: Machine<N>,
+    /// What the last step began with.
+    kind: StepKind,
     over: bool,
 }
 
@@ -340,7 +355,7 @@ impl<N: Net> HttpRequestTask<N> {
 
     pub(super) fn with_role(context: Arc<Context<N>>, shared: Arc<RequestShared>, plan: Plan, role: Role) -> Self {
         let core = Core { context, shared, plan, waker: None, role, retried: false, deadline: None };
-        Self { core, machine: Machine::Init(Init { wait: Wait::EXTERNAL }), over: false }
+        Self { core, machine: Machine::Init(Init { wait: Wait::EXTERNAL }), kind: StepKind::None, over: false }
     }
 
     /// Where it is.
@@ -413,11 +428,16 @@ impl<N: Net> TaskIterator for HttpRequestTask<N> {
         }
     }
 
+    fn label(&self) -> u32 {
+        self.kind as u32
+    }
+
     fn next(&mut self) -> Option<TaskStatus<(), RequestPending, HttpClientAction<N>>> {
         if self.over {
             return None;
         }
         self.core.shared.count_poll();
+        self.kind = self.machine.kind();
         if let Some(error) = self.stopped() {
             return self.end(Err(error));
         }

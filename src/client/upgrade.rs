@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::context::{Ask, Context};
 use super::error::{HttpClientError, Phase};
+use super::hitches::StepKind;
 use super::questions::SpawnKind;
 use super::request::RequestShared;
 use super::status::Status;
@@ -40,6 +41,8 @@ pub struct TlsUpgradeTask<N: Net> {
     /// The host is still asked.
     ask: Option<u64>,
     steps: u32,
+    /// What the last turn was about.
+    kind: StepKind,
     state: State,
 }
 
@@ -76,6 +79,7 @@ impl<N: Net> TlsUpgradeTask<N> {
             waker: None,
             ask,
             steps: 0,
+            kind: StepKind::None,
             state: State::Due(None),
         }
     }
@@ -240,8 +244,13 @@ impl<N: Net> TaskIterator for TlsUpgradeTask<N> {
         self.deadline = self.limit.map(|limit| self.context.net.now().after(limit));
     }
 
+    fn label(&self) -> u32 {
+        self.kind as u32
+    }
+
     fn next(&mut self) -> Option<TaskStatus<(), Wait, NoAction>> {
         self.request.count_poll();
+        self.kind = if self.steps == 0 { StepKind::TlsStart } else { StepKind::TlsHandshake };
         if self.answer.as_ref().is_none_or(oneshot::Sender::is_closed) {
             return None;
         }

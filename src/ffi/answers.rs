@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::types::*;
 use crate::client::{
-    ClientStats, Event, HeadRecord, HttpClientError, PollInfo, RequestInfo, SpawnInfo, Status, TraceEntry,
+    ClientStats, Event, HeadRecord, HitchReport, HttpClientError, PollInfo, RequestInfo, SpawnInfo, Status, TraceEntry,
 };
 use crate::proto::{Field, Span};
 
@@ -134,6 +134,18 @@ pub(super) fn stats(stats: &ClientStats) -> valtron_stats {
         requests_live: stats.requests_live,
         events_lost: stats.events_lost,
         longest_poll_us: stats.longest_poll_us,
+    }
+}
+
+pub(super) fn hitches(report: &HitchReport) -> valtron_hitches {
+    valtron_hitches {
+        struct_size: size_of::<valtron_hitches>(),
+        polls: report.polls,
+        longest_poll_ns: report.longest_poll.as_nanos() as u64,
+        poll_counts: report.poll_classes,
+        longest_step_ns: report.longest_step.as_nanos() as u64,
+        longest_step_kind: report.longest_step_kind as i32,
+        reserved: 0,
     }
 }
 

@@ -161,6 +161,24 @@ pub unsafe extern "C" fn valtron_client_stats(
     })
 }
 
+/// Writes to *hitches* how long polls took and what took longest; *reset* other than 0: and counts anew from here on.
+///
+/// Any thread. Blocks on nothing, and costs no system call. Errors: VALTRON_E_NULL_CLIENT, _NULL_OUTPUT, _STRUCT_SIZE,
+/// _FORKED.
+#[no_mangle]
+pub unsafe extern "C" fn valtron_client_hitches(
+    client: *mut valtron_client,
+    reset: i32,
+    hitches: *mut valtron_hitches,
+) -> valtron_status {
+    ffi_fn!(client, |held| {
+        // SAFETY: the caller promises that it is NULL or good for its struct_size.
+        let hitches = unsafe { out_struct(hitches)? };
+        hitches.put(&answers::hitches(&held.client.hitches(reset != 0)));
+        Ok(())
+    })
+}
+
 /// Ends every request with VALTRON_E_SHUTDOWN, refuses new ones, and joins the client's threads. Events and bodies
 /// already there can still be fetched. A second call is harmless.
 ///

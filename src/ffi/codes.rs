@@ -299,6 +299,27 @@ pub const VALTRON_SPAWN_TLS_UPGRADE: u32 = 2;
 /// Action: a name look-up.
 pub const VALTRON_SPAWN_RESOLVE: u32 = 4;
 
+/// Step: none was counted.
+pub const VALTRON_STEP_NONE: i32 = 0;
+/// Step: a request begins: a kept connection or a new one, and its head.
+pub const VALTRON_STEP_START: i32 = 1;
+/// Step: a name is looked up, addresses are tried.
+pub const VALTRON_STEP_RESOLVE: i32 = 2;
+/// Step: a TLS handshake begins: keys are made.
+pub const VALTRON_STEP_TLS_START: i32 = 3;
+/// Step: one record of a TLS handshake, certificates and signatures included.
+pub const VALTRON_STEP_TLS_HANDSHAKE: i32 = 4;
+/// Step: head and body go out.
+pub const VALTRON_STEP_SEND: i32 = 5;
+/// Step: a response's head comes in, perhaps with all of its body.
+pub const VALTRON_STEP_HEAD: i32 = 6;
+/// Step: a body comes in.
+pub const VALTRON_STEP_BODY: i32 = 7;
+/// Step: a redirect is followed.
+pub const VALTRON_STEP_REDIRECT: i32 = 8;
+/// Step: idle connections are looked after.
+pub const VALTRON_STEP_IDLE: i32 = 9;
+
 /// Decision: the library does it.
 pub const VALTRON_DECISION_RUN: valtron_decision = 0;
 /// Decision: not at all. The request ends with VALTRON_E_DENIED; of a redirect the 3xx is the response.

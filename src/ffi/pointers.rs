@@ -40,7 +40,7 @@ macro_rules! versioned {
 versioned! {
     valtron_error_detail valtron_client_config valtron_request_config valtron_poll_info valtron_request_info
     valtron_head
-    valtron_stats valtron_allocator
+    valtron_stats valtron_hitches valtron_allocator
 }
 
 macro_rules! elements {

@@ -86,4 +86,5 @@
     { sizeof(valtron_request_info), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define VALTRON_HEAD_INIT { sizeof(valtron_head), 0, 0, NULL, 0, NULL, 0, 0, NULL, 0, 0, 0 }
 #define VALTRON_STATS_INIT { sizeof(valtron_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define VALTRON_HITCHES_INIT { sizeof(valtron_hitches), 0, 0, { 0 }, 0, 0, 0 }
 #define VALTRON_ALLOCATOR_INIT { sizeof(valtron_allocator), NULL, NULL, NULL, NULL }

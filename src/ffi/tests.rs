@@ -42,7 +42,7 @@ fn versions_agree() {
 /// Goal: numbers that two places write down are the same. Method: compare them.
 #[test]
 fn shared_numbers_agree() {
-    use crate::client::{event_flags, until_flags, SpawnKind};
+    use crate::client::{event_flags, until_flags, SpawnKind, StepKind};
     assert_eq!(
         [event_flags::HEAD, event_flags::BODY, event_flags::DONE, event_flags::SPAWN, event_flags::HOP],
         [VALTRON_EVENT_HEAD, VALTRON_EVENT_BODY, VALTRON_EVENT_DONE, VALTRON_EVENT_SPAWN, VALTRON_EVENT_HOP]
@@ -54,6 +54,8 @@ fn shared_numbers_agree() {
     assert_eq!(SpawnKind::Redirect as u32, VALTRON_SPAWN_REDIRECT);
     assert_eq!(SpawnKind::TlsUpgrade as u32, VALTRON_SPAWN_TLS_UPGRADE);
     assert_eq!(SpawnKind::Resolve as u32, VALTRON_SPAWN_RESOLVE);
+    assert_eq!(StepKind::TlsHandshake as i32, VALTRON_STEP_TLS_HANDSHAKE);
+    assert_eq!(StepKind::Idle as i32, VALTRON_STEP_IDLE);
     assert_eq!(Phase::Redirect as i32, VALTRON_PHASE_REDIRECT);
     assert_eq!(Phase::FirstByte as i32, VALTRON_PHASE_FIRST_BYTE);
     assert_eq!(Argument::CaPem as i32, VALTRON_ARGUMENT_CA_PEM);
@@ -93,5 +95,5 @@ fn every_function_has_documentation() {
             assert!(comment.contains("hread") && comment.contains("locks"), "threads, blocking: {}", lines[at]);
         }
     }
-    assert_eq!(functions, 33);
+    assert_eq!(functions, 34);
 }

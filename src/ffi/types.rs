@@ -430,8 +430,30 @@ pub struct valtron_stats {
     pub requests_live: u64,
     /// Always 0.
     pub events_lost: u64,
-    /// The longest run of one task, in microseconds.
+    /// The longest poll, in microseconds; see valtron_hitches.
     pub longest_poll_us: u64,
+}
+
+/// How long polls took, in wall time, the host's callbacks not counted: for a host that has frames to keep.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct valtron_hitches {
+    /// Set it to sizeof(valtron_hitches); VALTRON_HITCHES_INIT does.
+    pub struct_size: usize,
+    /// Calls of valtron_client_poll, and of valtron_request_poll with a budget.
+    pub polls: u64,
+    /// The longest of them, in nanoseconds.
+    pub longest_poll_ns: u64,
+    /// How many took how long: element i counts those shorter than 16 << i microseconds and no shorter than element
+    /// i - 1 says, the last one all longer ones.
+    pub poll_counts: [u64; 16],
+    /// The longest step of a task, the least that a poll can do, in nanoseconds. Those of worker threads and of
+    /// valtron_client_perform count, too.
+    pub longest_step_ns: u64,
+    /// What that step was about: a VALTRON_STEP_ value.
+    pub longest_step_kind: i32,
+    /// 0.
+    pub reserved: i32,
 }
 
 /// Where the library's memory comes from. Called from any thread of the library and of the host, perhaps several at

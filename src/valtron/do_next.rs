@@ -30,6 +30,10 @@ pub trait ExecutionIterator: Send {
     fn started(&mut self, waker: &TaskWaker);
     /// One step of the task under `entry`; `engine` makes an engine should the step spawn.
     fn next(&mut self, entry: Entry, engine: &mut dyn FnMut() -> BoxedExecutionEngine) -> State;
+    /// What the last step was about: [`TaskIterator::label`].
+    fn label(&self) -> u32 {
+        0
+    }
     /// The step panicked; the task will be dropped. Last chance to tell whoever waits.
     fn panicked(&mut self) {}
 }
@@ -63,6 +67,10 @@ where
 {
     fn started(&mut self, waker: &TaskWaker) {
         self.task.started(waker);
+    }
+
+    fn label(&self) -> u32 {
+        self.task.label()
     }
 
     fn next(&mut self, entry: Entry, engine: &mut dyn FnMut() -> BoxedExecutionEngine) -> State {

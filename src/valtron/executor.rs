@@ -92,6 +92,8 @@ pub struct Executor {
     pub(super) strict: bool,
     pub(super) assert_frugal: bool,
     pub(super) picker: Option<Picker>,
+    /// What the last step was about.
+    pub(super) label: u32,
     // Kept for their allocations.
     woken: Vec<Entry>,
     staged: Vec<Staged>,
@@ -120,6 +122,7 @@ impl Executor {
             strict: cfg!(test),
             assert_frugal: false,
             picker: None,
+            label: 0,
             woken: Vec::new(),
             staged: Vec::new(),
         }
@@ -229,10 +232,13 @@ impl Executor {
                 break;
             }
             let steps = self.queues.len();
+            now = self.source.read();
             for _ in 0..steps {
+                let begun = now;
                 progressed |= self.step();
                 turn.polls += 1;
                 now = self.source.read();
+                self.shared.longest_step.offer(now.since(begun), self.label);
                 if now >= end && !budget.is_zero() {
                     break;
                 }

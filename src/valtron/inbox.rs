@@ -1,6 +1,8 @@
 //! How work reaches an executor from outside a step: [`ExecutorHandle`] for any thread, `Engine` for the actions of
 //! tasks.
 
+use std::time::Duration;
+
 use super::do_next::BoxedExecutionIterator;
 use super::engine::{ExecutionEngine, GenericResult};
 use super::executor::ExecutorStats;
@@ -76,6 +78,34 @@ impl Published {
     }
 }
 
+/// The longest step so far and what it was about.
+#[derive(Default)]
+pub(super) struct LongestStep {
+    /// Spares all other steps the lock.
+    nanos: AtomicU64,
+    step: Mutex<(Duration, u32)>,
+}
+
+impl LongestStep {
+    /// Only the executor's driver does this.
+    pub(super) fn offer(&self, took: Duration, label: u32) {
+        // A reset seen late costs one look at the lock, or one step that is not kept.
+        if took.as_nanos() as u64 > self.nanos.load(Ordering::Relaxed) {
+            self.nanos.store(took.as_nanos() as u64, Ordering::Relaxed);
+            *lock(&self.step) = (took, label);
+        }
+    }
+
+    fn report(&self, reset: bool) -> (Duration, u32) {
+        let mut step = lock(&self.step);
+        if !reset {
+            return *step;
+        }
+        self.nanos.store(0, Ordering::Relaxed);
+        std::mem::take(&mut *step)
+    }
+}
+
 /// What an executor shares with its handles and engines.
 pub(super) struct Shared {
     inbox: Mutex<Inbox>,
@@ -85,6 +115,7 @@ pub(super) struct Shared {
     pub(super) poller: Arc<dyn Poller>,
     pub(super) clock: TurnClock,
     pub(super) published: Published,
+    pub(super) longest_step: LongestStep,
     /// The host sleeps on the poller's handle, so work that comes between two turns must make it readable.
     pub(super) host_waits: AtomicBool,
     /// The executors a broadcast reaches; empty: only this one. Weak, since they know each other.
@@ -100,6 +131,7 @@ impl Shared {
             poller,
             clock,
             published: Published::default(),
+            longest_step: LongestStep::default(),
             host_waits: AtomicBool::new(false),
             peers: Mutex::new(Vec::new()),
         })
@@ -222,6 +254,11 @@ impl ExecutorHandle {
     /// The executor's counts as of its last turn, also after it is gone. Any thread.
     pub fn stats(&self) -> ExecutorStats {
         self.shared.published.read()
+    }
+
+    /// The longest step and its task's label; `reset`: and from here on anew. Any thread.
+    pub fn longest_step(&self, reset: bool) -> (Duration, u32) {
+        self.shared.longest_step.report(reset)
     }
 
     /// Whether the host sleeps on the poller's handle in a loop of its own. While it does, whatever comes between two

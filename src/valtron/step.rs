@@ -52,7 +52,10 @@ impl Executor {
             task.next(entry, &mut || -> BoxedExecutionEngine { Box::new(Engine { shared: shared.clone() }) })
         }));
         let state = match outcome {
-            Ok(state) => state,
+            Ok(state) => {
+                self.label = task.label();
+                state
+            }
             Err(payload) => {
                 self.stats.panics += 1;
                 drop_guarded(payload);

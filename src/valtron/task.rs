@@ -32,6 +32,12 @@ pub trait TaskIterator {
     /// Called once, before the first `next`, with what the task needs to be woken.
     fn started(&mut self, _waker: &TaskWaker) {}
 
+    /// What the last step was about, as a number of the caller's choosing: the executor keeps that of the longest step.
+    /// Also called after `None`.
+    fn label(&self) -> u32 {
+        0
+    }
+
     /// One step. After `None` it is never called again.
     fn next(&mut self) -> Option<TaskStatus<Self::Ready, Self::Pending, Self::Spawner>>;
 }

@@ -34,6 +34,27 @@ fn a_callback_frees_its_client() {
     }
 }
 
+/// Goal: each poll is counted in exactly one class, and a reset begins anew.
+#[test]
+fn hitches() {
+    let client = TestClient::new();
+    let look = |reset| {
+        let mut hitches = init!(valtron_hitches);
+        // SAFETY: see above.
+        assert_eq!(unsafe { valtron_client_hitches(client.0, reset, &mut hitches) }, VALTRON_OK);
+        hitches
+    };
+    assert_eq!((look(0).polls, look(0).longest_step_ns), (0, 0));
+    for _ in 0..3 {
+        // SAFETY: see above.
+        assert_eq!(unsafe { valtron_client_poll(client.0, 100, null_mut()) }, VALTRON_OK);
+    }
+    let seen = look(1);
+    assert_eq!((seen.polls, seen.poll_counts.iter().sum::<u64>()), (3, 3));
+    assert!(seen.longest_poll_ns > 0);
+    assert_eq!((look(0).polls, look(0).poll_counts.iter().sum::<u64>(), look(0).longest_poll_ns), (0, 0, 0));
+}
+
 static ASKED: AtomicU32 = AtomicU32::new(0);
 
 unsafe extern "C" fn deny(_: *mut c_void, spawn: *const valtron_spawn, job: *mut *mut valtron_job) -> valtron_decision {

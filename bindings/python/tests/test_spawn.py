@@ -51,6 +51,17 @@ def test_deny(site, kind):
         assert client.get(site.http + "/hello").status_code == 200
 
 
+def test_hitches(site):
+    """The longest step is told with its cause, and forgotten on request."""
+    with Client(verify=site.ca) as client:
+        assert client.hitches() == {"longest_step": 0.0, "kind": "none"}
+        client.get(site.https + "/hello")
+        longest = client.hitches(reset=True)
+        assert 0 < longest["longest_step"] < 10
+        assert longest["kind"] in ("start", "resolve", "tls_start", "tls_handshake", "send", "head", "body")
+        assert client.hitches()["kind"] == "none"
+
+
 @pytest.mark.parametrize("kind", ["tls", "resolve"])
 def test_take(site, kind):
     """The jobs run on the pool's threads while the request waits."""

@@ -316,6 +316,20 @@ class Client:
             raise describe(kind_of(status), status, None, None, None)
         return {field[0]: getattr(stats, field[0]) for field in _native.Stats._fields_[1:]}
 
+    def hitches(self, *, reset: bool = False) -> dict[str, Any]:
+        """The longest step that the library made without giving way, in seconds, and what it was about.
+
+        ``kind`` is one of start, resolve, tls_start, tls_handshake, send, head, body, redirect and idle, or none if there was
+        no step yet. ``reset`` counts anew from here on.
+        """
+        hitches = _native.Hitches(struct_size=sizeof(_native.Hitches))
+        status = _native.client_hitches(self._native().pointer, int(reset), byref(hitches))
+        if status:
+            raise describe(kind_of(status), status, None, None, None)
+        kind = hitches.longest_step_kind
+        known = 0 <= kind < len(_native.STEP_KINDS)
+        return {"longest_step": hitches.longest_step_ns / 1e9, "kind": _native.STEP_KINDS[kind] if known else str(kind)}
+
     # Inside.
 
     def _create(self) -> NativeClient:

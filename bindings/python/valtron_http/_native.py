@@ -233,6 +233,22 @@ class Stats(Structure):
     ]
 
 
+class Hitches(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("polls", c_uint64),
+        ("longest_poll_ns", c_uint64),
+        ("poll_counts", c_uint64 * 16),
+        ("longest_step_ns", c_uint64),
+        ("longest_step_kind", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+# By number: VALTRON_STEP_.
+STEP_KINDS = "none start resolve tls_start tls_handshake send head body redirect idle".split()
+
+
 def library_name() -> str:
     if sys.platform == "win32":
         return "valtron_http.dll"
@@ -302,6 +318,7 @@ _PROTOTYPES = {
     "state_name": (True, c_char_p, [c_int32]),
     "client_create": (False, c_int32, [POINTER(ClientConfig), POINTER(c_void_p)]),
     "client_stats": (False, c_int32, [_client, POINTER(Stats)]),
+    "client_hitches": (False, c_int32, [_client, c_int32, POINTER(Hitches)]),
     "client_shutdown": (False, c_int32, [_client, c_int32]),
     "client_free": (False, None, [_client]),
     "client_perform": (

@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::clock::SystemClock;
 use super::poller::HostPoller;
 use super::test_tasks::{from_fn, FnTask, Status};
-use super::time::Instant;
-use super::{DoNext, Executor, TaskStatus, Wait};
+use super::time::{Clock, Instant};
+use super::{DoNext, Executor, NoAction, TaskIterator, TaskStatus, Wait};
 use crate::synca::sync::{lock, Arc, Mutex};
 
 /// An executor over a host poller: the caller's calls are its only events.
@@ -47,6 +47,66 @@ fn stepper(log: &Log, name: &'static str, steps: u32) -> FnTask {
 
 fn erased(task: FnTask) -> super::BoxedExecutionIterator {
     DoNext::boxed(task, |()| ())
+}
+
+/// A clock that moves when it is told.
+#[derive(Clone, Default)]
+struct StoppedClock(Arc<Mutex<Duration>>);
+
+impl StoppedClock {
+    fn advance(&self, by: Duration) {
+        *lock(&self.0) += by;
+    }
+}
+
+impl Clock for StoppedClock {
+    fn read(&self) -> Instant {
+        Instant::default().after(*lock(&self.0))
+    }
+}
+
+/// One step, which takes so long and bears a label.
+struct Labelled {
+    clock: StoppedClock,
+    takes: Duration,
+    label: u32,
+}
+
+impl TaskIterator for Labelled {
+    type Ready = ();
+    type Pending = Wait;
+    type Spawner = NoAction;
+
+    fn label(&self) -> u32 {
+        self.label
+    }
+
+    fn next(&mut self) -> Option<Status> {
+        self.clock.advance(self.takes);
+        None
+    }
+}
+
+/// Goal: the longest step is known with its label, by itself and not with what ran before it, until it is reset.
+#[test]
+fn the_longest_step() {
+    let clock = StoppedClock::default();
+    let mut executor = Executor::new(Arc::new(HostPoller::new()), Arc::new(clock.clone()));
+    let handle = executor.handle();
+    let mut run = |steps: &[(u64, u32)]| {
+        for (millis, label) in steps {
+            let task = Labelled { clock: clock.clone(), takes: Duration::from_millis(*millis), label: *label };
+            executor.handle().spawn(DoNext::boxed(task, |()| ()));
+        }
+        executor.run_once(LONG);
+        clock.advance(LONG);
+    };
+    assert_eq!(handle.longest_step(false), (Duration::ZERO, 0));
+    run(&[(3, 1), (7, 2), (5, 3)]);
+    assert_eq!(handle.longest_step(false), (Duration::from_millis(7), 2));
+    assert_eq!(handle.longest_step(true), (Duration::from_millis(7), 2));
+    run(&[(2, 4), (1, 5)]);
+    assert_eq!(handle.longest_step(false), (Duration::from_millis(2), 4));
 }
 
 const LONG: Duration = Duration::from_secs(3600);
