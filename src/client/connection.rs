@@ -15,6 +15,8 @@ pub enum Read {
     Bytes(usize),
     /// Wait as [`Connection::wait_read`] says.
     WouldBlock,
+    /// TLS had something to say that is no data: give way to others, then read again.
+    Again,
     /// The peer is done. Over TLS: it said so.
     End,
     /// Over TLS: the peer hung up without close_notify; what is missing is unknown (RFC 8446 section 6.1).
@@ -51,6 +53,18 @@ impl From<TlsIo> for ConnectionError {
         match error {
             TlsIo::Net(error) => Self::Net(error),
             TlsIo::Tls(error) => Self::Tls(error),
+        }
+    }
+}
+
+impl<N: Net> Drop for Connection<N> {
+    /// Tells a TLS peer that nothing more comes, as far as the socket takes it at once: "Clients MUST send a closure
+    /// alert before closing the connection" (RFC 9112 section 9.8).
+    fn drop(&mut self) {
+        let Transport::Tls(socket, session) = &mut self.transport else { return };
+        if !session.seen_end() {
+            session.close_notify();
+            let _ = session.push(socket);
         }
     }
 }
@@ -208,14 +222,16 @@ impl<N: Net> Connection<N> {
     }
 }
 
-/// One decrypted piece: plaintext that waits comes before the network is asked, and each round decrypts at most what
-/// one read brought.
+/// One decrypted piece: plaintext that waits comes before the network is asked. At most one record is taken, for a peer
+/// may send any number of them without a byte of data.
 fn read_tls<S: Socket>(socket: &mut S, session: &mut TlsSession, into: &mut [u8]) -> Result<Read, ConnectionError> {
+    let mut stepped = false;
     loop {
         match session.read_plain(into) {
             Plain::Bytes(count) => return Ok(Read::Bytes(count)),
             Plain::CleanEnd => return Ok(Read::End),
             Plain::TruncatedEnd => return Ok(Read::TruncatedEnd),
+            Plain::NeedMore if stepped => return Ok(Read::Again),
             Plain::NeedMore => {}
         }
         if !session.wants_step() {
@@ -230,6 +246,7 @@ fn read_tls<S: Socket>(socket: &mut S, session: &mut TlsSession, into: &mut [u8]
             continue;
         }
         session.step().map_err(ConnectionError::Tls)?;
+        stepped = true;
         if session.wants_write() {
             // Key updates and the like; what does not fit goes with the next write.
             session.push(socket)?;

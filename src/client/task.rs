@@ -35,7 +35,6 @@ use super::{dial, upgrade};
 use crate::net::{Net, Socket};
 use crate::proto::{BodyDecoder, CloseReason, HeadReader};
 use crate::synca::oneshot;
-use crate::synca::sync::lock;
 use crate::synca::TaskWaker;
 use crate::valtron::time::Instant;
 use crate::valtron::{Interest, TaskIterator, TaskStatus, Wait};
@@ -193,6 +192,10 @@ pub(super) struct Upload {
 pub(super) struct Receiving<N: Net> {
     pub connection: Connection<N>,
     pub buffer: Vec<u8>,
+    /// So much of it was searched for the end of what is waited for.
+    pub searched: usize,
+    /// With so much of it the reader was asked in vain.
+    pub looked: usize,
     pub reader: HeadReader,
     /// The request has not gone out whole: the rest goes after an interim response, and never after a final one.
     pub unsent: Option<Upload>,
@@ -203,6 +206,8 @@ pub(super) struct ReceivingBody<N: Net> {
     pub stream: Arc<Mutex<Option<BodyStream<N>>>>,
     /// The host's buffer is full, or the host has yet to read from the socket what lies there.
     pub parked: bool,
+    /// What it waits for otherwise.
+    pub wait: Wait,
 }
 
 /// What a body comes from.
@@ -240,6 +245,8 @@ pub(super) enum Move<N: Net> {
     To(Machine<N>),
     /// Give way to others, then go on.
     Yield(Machine<N>),
+    /// The same, but the peer brought nothing that counts: its time runs.
+    Stall(Machine<N>),
     /// Wait as the state says.
     Wait(Machine<N>),
     /// Spawn, then go on.
@@ -261,9 +268,7 @@ impl<N: Net> Machine<N> {
             Machine::SendingRequest(state) => state.connection.wait_write(),
             Machine::ReceivingIntro(state) | Machine::ReceivingHeaders(state) => state.connection.wait_read(),
             Machine::ReceivingBody(state) if state.parked => Wait::EXTERNAL,
-            Machine::ReceivingBody(state) => {
-                lock(&state.stream).as_ref().map_or(Wait::EXTERNAL, |stream| stream.connection.wait_read())
-            }
+            Machine::ReceivingBody(state) => state.wait,
             Machine::AwaitingRedirect(AwaitingRedirect { stage: RedirectStage::Draining { body, .. }, .. }) => {
                 body.connection.wait_read()
             }
@@ -459,6 +464,13 @@ impl<N: Net> TaskIterator for HttpRequestTask<N> {
                 Ok(Move::Yield(machine)) => {
                     self.machine = machine;
                     break;
+                }
+                Ok(Move::Stall(machine)) => {
+                    self.machine = machine;
+                    match self.timed_out(self.core.context.net.now()) {
+                        Some(error) => return self.end(Err(error)),
+                        None => break,
+                    }
                 }
                 Ok(Move::Spawn(machine, action)) => {
                     self.machine = machine;

@@ -227,6 +227,11 @@ impl TlsSession {
         self.plaintext_bytes > 0
     }
 
+    /// The peer's side of the socket has ended.
+    pub fn seen_end(&self) -> bool {
+        self.seen_end
+    }
+
     /// Bytes of the network are here that no step has taken yet, be it part of a record.
     pub fn holds_input(&self) -> bool {
         self.consumed < self.filled

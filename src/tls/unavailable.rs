@@ -92,6 +92,11 @@ impl TlsSession {
     }
 
     /// Never reached.
+    pub fn seen_end(&self) -> bool {
+        match self.0 {}
+    }
+
+    /// Never reached.
     pub fn holds_input(&self) -> bool {
         match self.0 {}
     }

@@ -1,6 +1,6 @@
 //! The answer comes in: status line, header lines, body.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use super::Outcome;
 use crate::client::connection::{lost, Connection, Read};
@@ -14,11 +14,14 @@ use crate::proto::{
     redirect_location, response_framing, BodyDecoder, BodyKind, CloseReason, Framing, HeadStep, ProtocolError,
     ResponseHead,
 };
-use crate::synca::sync::lock;
-use crate::valtron::DoNext;
+use crate::valtron::{DoNext, Wait};
 
 /// Reads per step, lest one download hold up the rest. A read is one receive buffer, or one TLS record.
 const READS_PER_STEP_MAX: usize = 4;
+/// Bytes after which a step reads no more: one full read, or four TLS records.
+const STEP_BYTES_ENOUGH: usize = 64 * 1024;
+/// Pieces of one read that a step takes out of their framing: a chunk of one byte costs as much as some hundred bytes.
+const PIECES_PER_READ_MAX: usize = 512;
 
 /// What a look for a head found.
 enum Look {
@@ -30,39 +33,82 @@ enum Look {
 impl<N: Net> Receiving<N> {
     /// Waits for a whole status line.
     pub(in crate::client) fn step_intro(mut self, core: &mut Core<N>) -> Outcome<N> {
-        loop {
-            if !self.buffer.is_empty() {
-                let line_end = memchr::memchr(b'\n', &self.buffer);
-                // The first line alone, so that its faults are found in this state however the bytes came; and a peer
-                // that does not speak HTTP before its first line ends.
-                let line = line_end.map_or(self.buffer.len(), |end| end + 1);
+        for _ in 0..READS_PER_STEP_MAX {
+            if let Some(end) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
+                // The first line alone, so that its faults are found in this state however the bytes came.
+                let line = self.searched + end + 1;
                 self.look(core, line)?;
-                if line_end.is_some() {
-                    core.shared.enter(HttpRequestState::ReceivingHeaders, core.context.net.now());
-                    return Ok(Move::To(Machine::ReceivingHeaders(self)));
-                }
+                self.searched = 0;
+                core.shared.enter(HttpRequestState::ReceivingHeaders, core.context.net.now());
+                return Ok(Move::To(Machine::ReceivingHeaders(self)));
             }
+            self.searched = self.buffer.len();
+            self.look_at_too_much(core)?;
             match self.fill(core)? {
                 Filled::Bytes => {}
-                Filled::Nothing => return Ok(Move::Wait(Machine::ReceivingIntro(self))),
+                Filled::Again => return Ok(Move::Stall(Machine::ReceivingIntro(self))),
+                Filled::Nothing => {
+                    // A peer that does not speak HTTP is told before its first line ends.
+                    self.look_once(core)?;
+                    return Ok(Move::Wait(Machine::ReceivingIntro(self)));
+                }
                 Filled::End(error) => return self.ended(core, error),
             }
         }
+        Ok(Move::Stall(Machine::ReceivingIntro(self)))
     }
 
     /// Waits for the blank line.
     pub(in crate::client) fn step_headers(mut self, core: &mut Core<N>) -> Outcome<N> {
-        loop {
-            if let Look::Head(used, head) = self.look(core, self.buffer.len())? {
-                self.buffer.drain(..used);
-                return self.headed(core, head);
+        for _ in 0..READS_PER_STEP_MAX {
+            if self.finds_blank_line() {
+                if let Look::Head(used, head) = self.look(core, self.buffer.len())? {
+                    self.buffer.drain(..used);
+                    self.searched = 0;
+                    self.looked = 0;
+                    return self.headed(core, head);
+                }
             }
+            self.look_at_too_much(core)?;
             match self.fill(core)? {
                 Filled::Bytes => {}
-                Filled::Nothing => return Ok(Move::Wait(Machine::ReceivingHeaders(self))),
+                Filled::Again => return Ok(Move::Stall(Machine::ReceivingHeaders(self))),
+                Filled::Nothing => {
+                    // A line that is wrong is told before the last one is there.
+                    self.look_once(core)?;
+                    return Ok(Move::Wait(Machine::ReceivingHeaders(self)));
+                }
                 Filled::End(error) => return self.ended(core, error),
             }
         }
+        Ok(Move::Stall(Machine::ReceivingHeaders(self)))
+    }
+
+    /// An empty line lies in what came since the last search; each byte is searched about once, however many reads
+    /// bring the head.
+    fn finds_blank_line(&mut self) -> bool {
+        // The line end before it may be known already.
+        let from = self.searched.saturating_sub(2);
+        self.searched = self.buffer.len();
+        let fresh = &self.buffer[from..];
+        memchr::memchr_iter(b'\n', fresh).any(|end| matches!(fresh[end + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
+    }
+
+    /// Over a limit, no blank line is waited for.
+    fn look_at_too_much(&mut self, core: &Core<N>) -> Result<(), HttpClientError> {
+        match self.buffer.len() > core.plan.limits.head_bytes_max {
+            true => self.look_once(core),
+            false => Ok(()),
+        }
+    }
+
+    /// Looks at a head that is not whole, for what is wrong already; once for the same bytes.
+    fn look_once(&mut self, core: &Core<N>) -> Result<(), HttpClientError> {
+        if self.looked == self.buffer.len() {
+            return Ok(());
+        }
+        self.looked = self.buffer.len();
+        self.look(core, self.buffer.len()).map(|_| ())
     }
 
     fn look(&mut self, core: &Core<N>, bytes: usize) -> Result<Look, HttpClientError> {
@@ -95,6 +141,7 @@ impl<N: Net> Receiving<N> {
                 Ok(Filled::Bytes)
             }
             Ok(Read::WouldBlock) => Ok(Filled::Nothing),
+            Ok(Read::Again) => Ok(Filled::Again),
             Ok(Read::End | Read::TruncatedEnd) => {
                 let error = match self.reader.finish(&self.buffer) {
                     Err(error) => HttpClientError::protocol(error, Phase::FirstByte),
@@ -185,6 +232,8 @@ fn total(framing: &Framing) -> Option<u64> {
 
 pub(super) enum Filled {
     Bytes,
+    /// Nothing yet, but no reason to wait.
+    Again,
     Nothing,
     End(HttpClientError),
 }
@@ -200,7 +249,7 @@ impl<N: Net> Core<N> {
         self.enter(HttpRequestState::ReceivingBody, self.plan.timeouts.idle);
         let stream = Arc::new(Mutex::new(Some(stream)));
         self.shared.set_final_head(head, total, self.waker.clone(), stream.clone());
-        Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, parked: false })))
+        Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, parked: false, wait: Wait::EXTERNAL })))
     }
 
     /// The peer made progress, or was not waited for.
@@ -224,6 +273,8 @@ impl<N: Net> Core<N> {
 pub(in crate::client) enum Piece {
     /// So many bytes of body were taken.
     Taken(usize),
+    /// Nothing yet, but no reason to wait.
+    Again,
     /// Nothing came.
     Nothing,
 }
@@ -231,7 +282,12 @@ pub(in crate::client) enum Piece {
 impl<N: Net> ReceivingBody<N> {
     pub(in crate::client) fn step(mut self, core: &mut Core<N>) -> Outcome<N> {
         let shared_stream = self.stream.clone();
-        let mut place = lock(&shared_stream);
+        let mut place = match shared_stream.try_lock() {
+            Ok(place) => place,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // The host reads from the socket on another thread, right now and not for long.
+            Err(TryLockError::WouldBlock) => return Ok(Move::Yield(Machine::ReceivingBody(self))),
+        };
         let Some(stream) = place.as_mut() else { return Err(HttpClientError::plain(Status::Internal, Phase::Body)) };
         if let Some(error) = stream.failed.take() {
             return Err(error);
@@ -239,10 +295,9 @@ impl<N: Net> ReceivingBody<N> {
         let was_parked = std::mem::replace(&mut self.parked, false);
         // What the host read past this task was progress, too.
         let mut moved = core.shared.take_direct_progress();
-        for _ in 0..READS_PER_STEP_MAX {
-            if stream.decoder.is_done() {
-                break;
-            }
+        let (mut pieces, mut bytes) = (0, 0);
+        while !stream.decoder.is_done() && pieces < READS_PER_STEP_MAX && bytes < STEP_BYTES_ENOUGH {
+            pieces += 1;
             // What came with the head is the task's to decode; only what lies behind it can be read past it.
             let direct = stream.early.is_empty() && stream.connection.readable_hint();
             let room = match core.shared.intake(direct) {
@@ -260,11 +315,25 @@ impl<N: Net> ReceivingBody<N> {
                 shared.push_body(bytes).map_err(|_| HttpClientError::plain(Status::NoMemory, Phase::Body))
             })?;
             match piece {
-                Piece::Taken(_) => moved = true,
+                Piece::Taken(count) => {
+                    moved = true;
+                    bytes += count;
+                    if !stream.early.is_empty() {
+                        // More pieces than a step may take, or bytes behind the body.
+                        break;
+                    }
+                }
+                Piece::Again => {
+                    if moved || was_parked {
+                        core.restart_idle_clock();
+                    }
+                    return Ok(Move::Stall(Machine::ReceivingBody(self)));
+                }
                 Piece::Nothing => {
                     if moved || was_parked {
                         core.restart_idle_clock();
                     }
+                    self.wait = stream.connection.wait_read();
                     return Ok(Move::Wait(Machine::ReceivingBody(self)));
                 }
             }
@@ -296,6 +365,7 @@ impl<N: Net> DirectBody for Option<BodyStream<N>> {
         };
         let count = match stream.connection.read(&mut into[..limit]) {
             Ok(Read::Bytes(count)) => count,
+            Ok(Read::Again) => return Direct::Bytes(0),
             Ok(Read::WouldBlock) => return Direct::Nothing,
             // Ends and errors are the task's: it reads again, and finds the same.
             Ok(Read::End) => {
@@ -313,31 +383,12 @@ impl<N: Net> DirectBody for Option<BodyStream<N>> {
                 return Direct::Nothing;
             }
         };
-        // Body bytes move to the front, over the framing between them; there is never more body than input.
-        let (mut used, mut taken) = (0, 0);
-        while used < count && !stream.decoder.is_done() {
-            let step = match stream.decoder.decode(&into[used..count]) {
-                Ok(step) => step,
-                Err(error) => {
-                    stream.failed = Some(HttpClientError::protocol(error, Phase::Body));
-                    break;
-                }
-            };
-            let data = used + step.data.start..used + step.data.end;
-            let length = data.len();
-            if data.start != taken {
-                into.copy_within(data, taken);
-            }
-            taken += length;
-            used += step.used;
-            if step.used == 0 {
-                break;
-            }
+        let unframed = unframe(&mut stream.decoder, &mut into[..count]);
+        match unframed.fault {
+            Some(error) => stream.failed = Some(HttpClientError::protocol(error, Phase::Body)),
+            None => stream.early.extend_from_slice(&into[unframed.used..count]),
         }
-        if stream.failed.is_none() {
-            stream.early.extend_from_slice(&into[used..count]);
-        }
-        Direct::Bytes(taken)
+        Direct::Bytes(unframed.taken)
     }
 
     fn needs_task(&self) -> bool {
@@ -366,9 +417,10 @@ impl<N: Net> BodyStream<N> {
     ) -> Result<Piece, HttpClientError> {
         if !self.early.is_empty() {
             let part = self.early.len().min(room);
-            let (used, taken) = decode(&mut self.decoder, &self.early[..part], sink)?;
-            self.early.drain(..used);
-            return Ok(Piece::Taken(taken));
+            let unframed = unframe(&mut self.decoder, &mut self.early[..part]);
+            sink(&self.early[..unframed.taken])?;
+            self.early.drain(..unframed.used);
+            return unframed.outcome();
         }
         let (connection, decoder, excess) = (&mut self.connection, &mut self.decoder, &mut self.early);
         // One byte more than the rest of the body: so a full read tells of excess, and an exact one tells the poller
@@ -381,10 +433,12 @@ impl<N: Net> BodyStream<N> {
             let limit = limit.min(scratch.len());
             match connection.read(&mut scratch[..limit]) {
                 Ok(Read::Bytes(count)) => {
-                    let (used, taken) = decode(decoder, &scratch[..count], sink)?;
-                    excess.extend_from_slice(&scratch[used..count]);
-                    Ok(Piece::Taken(taken))
+                    let unframed = unframe(decoder, &mut scratch[..count]);
+                    sink(&scratch[..unframed.taken])?;
+                    excess.extend_from_slice(&scratch[unframed.used..count]);
+                    unframed.outcome()
                 }
+                Ok(Read::Again) => Ok(Piece::Again),
                 Ok(Read::WouldBlock) => Ok(Piece::Nothing),
                 Ok(Read::End) => {
                     decoder.finish().map_err(|error| HttpClientError::protocol(error, Phase::Body))?;
@@ -406,24 +460,49 @@ fn truncated(decoder: &BodyDecoder) -> HttpClientError {
     error
 }
 
-/// Feeds the decoder until it wants no more; returns how much it used, and how much of that was body.
-fn decode(
-    decoder: &mut BodyDecoder,
-    input: &[u8],
-    sink: &mut dyn FnMut(&[u8]) -> Result<(), HttpClientError>,
-) -> Result<(usize, usize), HttpClientError> {
-    let (mut used, mut taken) = (0, 0);
-    while used < input.len() && !decoder.is_done() {
-        let step = decoder.decode(&input[used..]).map_err(|error| HttpClientError::protocol(error, Phase::Body))?;
-        let data = &input[used..][step.data];
-        if !data.is_empty() {
-            sink(data)?;
-            taken += data.len();
+/// What [`unframe`] did.
+struct Unframed {
+    /// So much of the input was used.
+    used: usize,
+    /// So much of it was body, and lies at its front now.
+    taken: usize,
+    fault: Option<ProtocolError>,
+}
+
+impl Unframed {
+    fn outcome(self) -> Result<Piece, HttpClientError> {
+        match self.fault {
+            Some(error) => Err(HttpClientError::protocol(error, Phase::Body)),
+            None => Ok(Piece::Taken(self.taken)),
         }
+    }
+}
+
+/// Feeds the decoder and moves the body bytes to the front, over the framing between them: there is never more body
+/// than input. Stops after so many pieces, whatever is left.
+fn unframe(decoder: &mut BodyDecoder, input: &mut [u8]) -> Unframed {
+    let mut done = Unframed { used: 0, taken: 0, fault: None };
+    for _ in 0..PIECES_PER_READ_MAX {
+        if done.used == input.len() || decoder.is_done() {
+            break;
+        }
+        let step = match decoder.decode(&input[done.used..]) {
+            Ok(step) => step,
+            Err(error) => {
+                done.fault = Some(error);
+                break;
+            }
+        };
+        let data = done.used + step.data.start..done.used + step.data.end;
+        let length = data.len();
+        if data.start != done.taken {
+            input.copy_within(data, done.taken);
+        }
+        done.taken += length;
+        done.used += step.used;
         if step.used == 0 {
             break;
         }
-        used += step.used;
     }
-    Ok((used, taken))
+    done
 }

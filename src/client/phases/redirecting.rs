@@ -85,6 +85,11 @@ impl<N: Net> AwaitingRedirect<N> {
                     body.leave(core);
                 } else if !hopeless && left > 0 {
                     match body.piece(&core.context.net, &core.plan.target.origin().host, left, &mut |_| Ok(())) {
+                        Ok(Piece::Again) => {
+                            // Costs as a byte does, so that it ends.
+                            self.stage = RedirectStage::Draining { body, left: left - 1 };
+                            return Ok(Move::Yield(Machine::AwaitingRedirect(self)));
+                        }
                         Ok(Piece::Nothing) => {
                             self.stage = RedirectStage::Draining { body, left };
                             return Ok(Move::Wait(Machine::AwaitingRedirect(self)));

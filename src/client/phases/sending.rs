@@ -70,6 +70,7 @@ impl<N: Net> SendingRequest<N> {
         let mut state = self.into_receiving(true);
         match state.fill(core)? {
             Filled::Nothing => Ok(Move::Wait(Machine::SendingRequest(state.into_sending()))),
+            Filled::Again => Ok(Move::Stall(Machine::SendingRequest(state.into_sending()))),
             Filled::Bytes => {
                 core.enter(HttpRequestState::ReceivingIntro, core.plan.timeouts.first_byte);
                 Ok(Move::To(Machine::ReceivingIntro(state)))
@@ -88,7 +89,14 @@ impl<N: Net> SendingRequest<N> {
 
     fn into_receiving(self, unsent: bool) -> Receiving<N> {
         let unsent = unsent.then_some(self.upload);
-        Receiving { connection: self.connection, buffer: Vec::new(), reader: self.reader, unsent }
+        Receiving {
+            connection: self.connection,
+            buffer: Vec::new(),
+            searched: 0,
+            looked: 0,
+            reader: self.reader,
+            unsent,
+        }
     }
 
     /// The peer is gone. Nothing reached it, or it is safe to send again: another connection. Else it may have left
