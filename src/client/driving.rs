@@ -217,7 +217,7 @@ impl Inner {
         let start = self.clock_now();
         let mut spent = Duration::ZERO;
         loop {
-            let turn = {
+            let mut turn = {
                 let mut place = driven.try_executor()?;
                 let executor = place.as_mut().ok_or(Status::Shutdown)?;
                 let begun = self.clock_now();
@@ -231,6 +231,8 @@ impl Inner {
             let elapsed = self.clock_now().since(start);
             if answered == 0 || spent >= budget || elapsed >= budget.saturating_mul(4) {
                 self.hitches.count(spent);
+                // Who was answered has work; the deadlines are those of before.
+                turn.work_left |= answered > 0;
                 return Ok(turn);
             }
         }
@@ -388,6 +390,9 @@ impl Inner {
     /// Drives whatever carries the request until it got as far as `until`.
     fn wait_for(&self, shared: &Arc<RequestShared>, until: u32, timeout: Option<Duration>) -> Status {
         let handle = shared.handle();
+        if until & until_flags::BODY == 0 {
+            shared.decline_offer();
+        }
         let done = || {
             shared.reached(until)
                 || shared.stop() == Some(Stop::Freed)

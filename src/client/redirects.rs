@@ -6,9 +6,9 @@ use super::status::Status;
 use super::target::Target;
 use super::task::Plan;
 
-/// Fields that say something about the body; they go when it goes (Fetch section 4.4, step 12).
-const BODY_FIELDS: [&str; 5] =
-    ["content-encoding", "content-language", "content-location", "content-type", "content-length"];
+/// Fields that say something about the body, besides all that begin with "Content-"; they go when it goes (RFC 9110
+/// section 15.4, Fetch section 4.4 step 12). `Expect` asks about a body.
+const BODY_FIELDS: [&str; 6] = ["digest", "repr-digest", "last-modified", "expect", "transfer-encoding", "trailer"];
 /// Fields with secrets, or that name the old host; they go when the origin changes.
 const ORIGIN_FIELDS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "host"];
 
@@ -31,7 +31,7 @@ pub fn follow(plan: &Plan, status: u16, location: &[u8]) -> Result<Plan, HttpCli
     if becomes_get(status, &plan.method) {
         next.method = "GET".into();
         next.body = None;
-        next.headers.retain(|(name, _)| !is_one_of(name, &BODY_FIELDS));
+        next.headers.retain(|(name, _)| !is_of_body(name));
         next.idempotent = true;
     }
     if target.origin() != plan.target.origin() {
@@ -54,7 +54,7 @@ fn becomes_get(status: u16, method: &str) -> bool {
 
 fn next_target(base: &Target, location: &[u8]) -> Result<Target, HttpClientError> {
     let bad = |why: String| {
-        let shown = String::from_utf8_lossy(&location[..location.len().min(200)]).into_owned();
+        let shown = redacted(&String::from_utf8_lossy(&location[..location.len().min(200)]));
         HttpClientError::new(Status::BadRedirect, Phase::Redirect, format!("Location \"{shown}\": {why}"))
     };
     if location.is_empty() {
@@ -88,6 +88,20 @@ fn next_target(base: &Target, location: &[u8]) -> Result<Target, HttpClientError
         let _ = url.set_password(None);
     }
     Target::from_url(url).map_err(|error| bad(error.text))
+}
+
+fn is_of_body(name: &[u8]) -> bool {
+    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-")) || is_one_of(name, &BODY_FIELDS)
+}
+
+/// A server's text without what may be credentials: they do not belong into messages.
+fn redacted(text: &str) -> String {
+    let Some(start) = text.find("//").map(|at| at + 2) else { return text.to_owned() };
+    let end = text[start..].find(['/', '?', '#', '\\']).map_or(text.len(), |at| start + at);
+    match text[start..end].rfind('@') {
+        Some(at) => format!("{}***{}", &text[..start], &text[start + at..]),
+        None => text.to_owned(),
+    }
 }
 
 fn is_one_of(name: &[u8], list: &[&str]) -> bool {
@@ -130,6 +144,31 @@ mod tests {
             assert_eq!(&*followed.method, next, "{status} {method}");
             assert_eq!(names(&followed).contains(&"Content-Type"), next == method, "{status} {method}");
         }
+    }
+
+    /// Goal: all that speaks of a body goes with it. Method: every such field on a POST that is answered 303.
+    #[test]
+    fn fields_of_the_body() {
+        let mut posted = plan("http://a/", "POST");
+        for name in ["EXPECT", "Digest", "Content-MD5", "content-range", "Last-Modified", "Trailer", "Contents"] {
+            posted.headers.push((name.as_bytes().to_vec(), b"v".to_vec()));
+        }
+        let next = follow(&posted, 303, b"/b").unwrap();
+        assert_eq!(names(&next), ["Authorization", "Cookie", "Proxy-Authorization", "X-Kept", "Contents"]);
+    }
+
+    /// Goal: what may be a secret in a bad target is not repeated.
+    #[test]
+    fn messages_without_secrets() {
+        for (location, shown) in [
+            ("ftp://u:s3cret@h/x@y", "ftp://***@h/x@y"),
+            ("//u@e:p@h", "//***@h"),
+            ("ftp://h/a@b", "ftp://h/a@b"),
+        ] {
+            assert_eq!(redacted(location), shown);
+        }
+        let error = follow(&plan("http://a/", "GET"), 302, b"ftp://u:s3cret@h/").err().unwrap();
+        assert!(!error.text.contains("s3cret"), "{}", error.text);
     }
 
     /// Goal: secrets stay with their origin. Method: same origin, then each part of it changed.

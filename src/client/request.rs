@@ -309,6 +309,24 @@ impl RequestShared {
         Intake::Direct
     }
 
+    /// The host did not take what lay in the socket for it: the producer brings the next bytes.
+    pub fn withdraw_offer(&self) {
+        let mut inner = lock(&self.inner);
+        inner.direct = false;
+        inner.direct_ready = false;
+    }
+
+    /// The host waits for something else than bytes: it leaves them to the producer.
+    pub fn decline_offer(&self) {
+        let wake = {
+            let mut inner = lock(&self.inner);
+            inner.direct = false;
+            let offered = std::mem::replace(&mut inner.direct_ready, false);
+            inner.producer.clone().filter(|_| offered)
+        };
+        wake.into_iter().for_each(|waker| waker.wake());
+    }
+
     /// The host read past the producer since the last such question.
     pub fn take_direct_progress(&self) -> bool {
         std::mem::take(&mut lock(&self.inner).direct_progress)

@@ -204,8 +204,10 @@ pub(super) struct Receiving<N: Net> {
 pub(super) struct ReceivingBody<N: Net> {
     /// Shared with the host's reads, which may take bytes straight from the socket; emptied at the end.
     pub stream: Arc<Mutex<Option<BodyStream<N>>>>,
-    /// The host's buffer is full, or the host has yet to read from the socket what lies there.
+    /// The host's buffer is full.
     pub parked: bool,
+    /// Until then the host may read from the socket what lies there.
+    pub offered: Option<Instant>,
     /// What it waits for otherwise.
     pub wait: Wait,
 }

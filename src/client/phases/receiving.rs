@@ -1,6 +1,7 @@
 //! The answer comes in: status line, header lines, body.
 
 use std::sync::{Arc, Mutex, TryLockError};
+use std::time::Duration;
 
 use super::Outcome;
 use crate::client::connection::{lost, Connection, Read};
@@ -20,6 +21,9 @@ use crate::valtron::{DoNext, Wait};
 const READS_PER_STEP_MAX: usize = 4;
 /// Bytes after which a step reads no more: one full read, or four TLS records.
 const STEP_BYTES_ENOUGH: usize = 64 * 1024;
+/// How long bytes are left in the socket for a host that reads from it: within its frame. After that they are taken into
+/// the buffer, so that the end, an error, and what else lies behind them is not left for a read that may never come.
+const DIRECT_OFFER: Duration = Duration::from_millis(10);
 /// Pieces of one read that a step takes out of their framing: a chunk of one byte costs as much as some hundred bytes.
 const PIECES_PER_READ_MAX: usize = 512;
 
@@ -249,7 +253,7 @@ impl<N: Net> Core<N> {
         self.enter(HttpRequestState::ReceivingBody, self.plan.timeouts.idle);
         let stream = Arc::new(Mutex::new(Some(stream)));
         self.shared.set_final_head(head, total, self.waker.clone(), stream.clone());
-        Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, parked: false, wait: Wait::EXTERNAL })))
+        Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, parked: false, offered: None, wait: Wait::EXTERNAL })))
     }
 
     /// The peer made progress, or was not waited for.
@@ -293,8 +297,12 @@ impl<N: Net> ReceivingBody<N> {
             return Err(error);
         }
         let was_parked = std::mem::replace(&mut self.parked, false);
+        let now = core.context.net.now();
         // What the host read past this task was progress, too.
         let mut moved = core.shared.take_direct_progress();
+        if self.offered.take().is_some_and(|until| now >= until) && !moved {
+            core.shared.withdraw_offer();
+        }
         let (mut pieces, mut bytes) = (0, 0);
         while !stream.decoder.is_done() && pieces < READS_PER_STEP_MAX && bytes < STEP_BYTES_ENOUGH {
             pieces += 1;
@@ -302,10 +310,19 @@ impl<N: Net> ReceivingBody<N> {
             let direct = stream.early.is_empty() && stream.connection.readable_hint();
             let room = match core.shared.intake(direct) {
                 Intake::Room(room) => room,
-                Intake::Full | Intake::Direct => {
+                Intake::Full => {
                     self.parked = true;
                     // The host's slowness is not the peer's.
                     core.deadline = None;
+                    return Ok(Move::Wait(Machine::ReceivingBody(self)));
+                }
+                Intake::Direct => {
+                    if moved || was_parked {
+                        core.restart_idle_clock();
+                    }
+                    let until = now.after(DIRECT_OFFER);
+                    self.offered = Some(until);
+                    self.wait = Wait::EXTERNAL.no_later_than(Some(until));
                     return Ok(Move::Wait(Machine::ReceivingBody(self)));
                 }
             };

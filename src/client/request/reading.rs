@@ -10,6 +10,12 @@ use crate::synca::TaskWaker;
 /// A read with at least so much room goes straight to the socket: below, the copy is cheaper than a system call.
 const DIRECT_READ_BYTES_MIN: usize = 16 * 1024;
 
+/// What one read brings straight from the socket at most. A fast peer could feed a larger buffer for as long as it
+/// likes.
+const DIRECT_READ_BYTES_MAX: usize = 1 << 20;
+/// Reads without a byte of body before a direct read leaves it to the task: framing, or records of TLS itself.
+const VAIN_READS_MAX: u32 = 16;
+
 /// What the producer is to do with body bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intake {
@@ -32,7 +38,7 @@ pub enum Direct {
 
 /// A body that can be read past the buffer.
 pub trait DirectBody: Send {
-    /// Reads what lies in the socket, once. `into` is not empty.
+    /// Reads what lies in the socket, once. `into` is not empty; behind the body bytes it may be scribbled on.
     fn read_direct(&mut self, into: &mut [u8]) -> Direct;
 
     /// It is over, or broken: the producer must see to it.
@@ -82,12 +88,16 @@ impl RequestShared {
                 return inner.nothing_to_read().map(|()| 0);
             }
         }
-        let mut total = 0;
-        while total < into.len() {
-            match stream.read_direct(&mut into[total..]) {
-                Direct::Bytes(0) if stream.needs_task() => break,
+        let limit = into.len().min(DIRECT_READ_BYTES_MAX);
+        let (mut total, mut dry, mut in_vain) = (0, false, 0);
+        while total < limit && !dry {
+            match stream.read_direct(&mut into[total..limit]) {
+                Direct::Bytes(0) => {
+                    in_vain += 1;
+                    dry = stream.needs_task() || in_vain == VAIN_READS_MAX;
+                }
                 Direct::Bytes(count) => total += count,
-                Direct::Nothing => break,
+                Direct::Nothing => dry = true,
             }
         }
         let needs_task = stream.needs_task();
@@ -97,7 +107,6 @@ impl RequestShared {
             inner.body_received += total as u64;
             inner.direct_progress |= total > 0;
             // Dry, over, or broken: the producer takes over.
-            let dry = needs_task || total < into.len();
             if dry && std::mem::replace(&mut inner.direct_ready, false) || needs_task {
                 inner.producer.clone()
             } else {

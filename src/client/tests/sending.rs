@@ -184,3 +184,42 @@ fn reads_past_the_buffer() {
         }
     }
 }
+
+/// Goal: a host that once read past the buffer and then no more learns of the end all the same, whatever lies before
+/// it. Method: large reads as long as a byte is owed, then none; only framing, an end, or silence is left.
+#[test]
+fn a_reader_past_the_buffer_that_stops() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let length = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
+    let cases = [
+        (vec![bytes(chunked), Op::AdvanceMs(50), bytes("0\r\n\r\n")], Status::Ok, 60),
+        (vec![bytes(length), Op::AdvanceMs(50), bytes("hello"), Op::AdvanceMs(50), bytes("more")], Status::Ok, 120),
+        (vec![bytes(length), Op::AdvanceMs(50), bytes("hello"), Op::AdvanceMs(50), Op::Eof], Status::BodyTruncated, 120),
+        (vec![bytes(length), Op::AdvanceMs(50), bytes("hello")], Status::TimeoutIdle, 600),
+    ];
+    for seed in SEEDS {
+        for (ops, status, millis) in &cases {
+            for reads in [0, 1, 2] {
+                let mut world = World::new(seed);
+                world.reads = 0;
+                world.script(ops.clone());
+                let idle_timeout = Some(Duration::from_millis(500));
+                let shared = world.start(RequestConfig { idle_timeout, ..get(URL) });
+                let (reader, mut left) = (shared.clone(), reads);
+                world.acts = Box::new(move |_| {
+                    let mut into = vec![0; 64 * 1024];
+                    while left > 0 && reader.read(&mut into).is_ok() {
+                        left -= 1;
+                    }
+                });
+                let mut into = vec![0; 64 * 1024];
+                let _ = shared.read(&mut into);
+                let outcome = world.finish(&shared);
+                assert_eq!(outcome.status, *status, "{reads}: {}", outcome.text);
+                assert!(outcome.took <= Duration::from_millis(*millis), "{reads}: {:?}", outcome.took);
+                world.acts = Box::new(|_| {});
+                world.settle();
+            }
+        }
+    }
+}
