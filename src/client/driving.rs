@@ -54,6 +54,7 @@ impl Client {
                 Turn::default()
             }
         };
+        self.0.tend_spare_lanes();
         self.0.pump();
         self.0.usable()?;
         Ok(self.0.poll_info(turn))
@@ -250,6 +251,7 @@ impl Inner {
         let mut looked = false;
         let mut passenger = None;
         loop {
+            self.tend_spare_lanes();
             let turn = {
                 let mut place = match driven.try_executor() {
                     Ok(place) => place,
@@ -294,7 +296,7 @@ impl Inner {
                     place => place?,
                 };
                 let executor = place.as_mut().ok_or(Status::Shutdown)?;
-                executor.wait(left)
+                executor.wait(sooner(left, self.until_tending()))
             };
             self.host.passengers.wake();
             looked = true;
@@ -375,7 +377,8 @@ impl Inner {
                 self.asleep.store(false, Ordering::SeqCst);
                 return Ok(Reason::Time);
             }
-            let waited = host_poller.wait(left, &mut woken);
+            self.tend_spare_lanes();
+            let waited = host_poller.wait(sooner(left, self.until_tending()), &mut woken);
             self.asleep.store(false, Ordering::SeqCst);
             drop(_driving);
             self.open()?;
@@ -418,7 +421,9 @@ impl Inner {
     /// A performed request that is over gives its lane back.
     fn settle(&self, request: u64, shared: &RequestShared) {
         if shared.is_silent() && shared.is_terminal() {
-            self.unbind(request);
+            if let Some(driven) = self.unbind(request) {
+                self.spare(driven);
+            }
         }
     }
 
@@ -450,6 +455,13 @@ impl Inner {
             spawns_ready: self.host.desk.unpulled() as u32,
             requests_live: live as u32,
         }
+    }
+}
+
+fn sooner(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A client: what the C API wraps. It owns the lanes, hands requests to them, and answers the host.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,6 +29,13 @@ use crate::valtron::{Executor, ExecutorStats};
 
 /// Executors kept for `perform` between two calls; more threads than this at once make and drop their own.
 const SPARE_LANES_MAX: usize = 64;
+
+/// How often lanes that nobody drives are looked after, in calls that drive others.
+const TEND_INTERVAL: Duration = Duration::from_secs(1);
+/// The same at most, when deadlines of idle connections come thick.
+const TEND_INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// What the end of a freed request may cost the call that frees it; it takes some steps of its task and its children.
+const FREE_BUDGET: Duration = Duration::from_millis(1);
 
 /// What a driving call leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +122,8 @@ pub(super) struct Inner {
     /// A request that may not be sent twice is new: its lane looks for dead connections before it takes one.
     pub look_first: AtomicBool,
     pub hitches: Hitches,
+    /// When spare lanes are looked after again, in nanoseconds of the client's clock.
+    tend_at: AtomicU64,
 }
 
 /// See the module. Cheap to clone.
@@ -161,6 +170,7 @@ impl Client {
             handle_used,
             look_first: AtomicBool::new(false),
             hitches: Hitches::default(),
+            tend_at: AtomicU64::new(0),
         })))
     }
 
@@ -259,10 +269,18 @@ impl Client {
 
     /// Forgets a request; if it lives, it ends by itself. No event of it comes any more.
     pub fn request_free(&self, request: u64) {
+        let mut live = false;
         if let Ok(shared) = self.0.host.remove(request) {
+            live = !shared.is_terminal();
             shared.free();
         }
-        self.0.unbind(request);
+        if let Some(driven) = self.0.unbind(request) {
+            if live {
+                // Nobody else may ever drive this lane again: its connection is closed here.
+                driven.tend(FREE_BUDGET);
+            }
+            self.0.spare(driven);
+        }
     }
 
     /// Ends a wait, or the next one.
@@ -361,6 +379,15 @@ impl Client {
 }
 
 impl Driven {
+    /// Runs what is ready, if no other thread drives.
+    fn tend(&self, budget: Duration) {
+        if let Ok(mut place) = self.executor.try_lock() {
+            if let Some(executor) = place.as_mut() {
+                executor.run_once(budget);
+            }
+        }
+    }
+
     /// Drops the executor, unless a driver has it: that one will.
     pub fn dispose(&self) {
         let executor = match self.executor.try_lock() {
@@ -436,9 +463,35 @@ impl Inner {
     }
 
     /// A performed request is over or freed: its lane may serve another.
-    pub fn unbind(&self, request: u64) {
-        let Some(driven) = lock(&self.bound).remove(&request) else { return };
-        self.spare(driven);
+    pub fn unbind(&self, request: u64) -> Option<Arc<Driven>> {
+        lock(&self.bound).remove(&request)
+    }
+
+    /// Looks after the lanes that nobody drives, now and then: idle connections that died or grew old are closed. Every
+    /// driving call does this; without one, no thread of ours would have the time.
+    pub fn tend_spare_lanes(&self) {
+        let now = self.clock_now();
+        let due = self.tend_at.load(Ordering::Relaxed);
+        if now.as_nanos() < due {
+            return;
+        }
+        let mut next = now.after(TEND_INTERVAL);
+        let idle: Vec<_> = lock(&self.spare).iter().filter(|one| !one.lane.context.pool.is_empty()).cloned().collect();
+        for driven in idle {
+            driven.tend(Duration::ZERO);
+            next = driven.lane.executor.next_deadline().map_or(next, |at| at.min(next));
+        }
+        // Not sooner than this: a lane that another thread holds keeps its deadline.
+        let next = next.max(now.after(TEND_INTERVAL_MIN));
+        self.tend_at.store(next.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// How long a driving call may sleep before it looks after the lanes that nobody drives.
+    pub fn until_tending(&self) -> Option<Duration> {
+        let spare = lock(&self.spare);
+        let deadlines = spare.iter().filter_map(|driven| driven.lane.executor.next_deadline());
+        let now = self.clock_now();
+        deadlines.min().map(|at| at.max(now.after(TEND_INTERVAL_MIN)).since(now))
     }
 
     /// Keeps a lane for the next `perform`.

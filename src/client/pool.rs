@@ -26,7 +26,6 @@ struct Inner<N: Net> {
     by_age: BTreeSet<(Instant, Entry)>,
     /// The task that looks after them runs.
     attended: bool,
-    waker: Option<TaskWaker>,
 }
 
 /// See the module. Cheap to clone.
@@ -58,7 +57,6 @@ impl<N: Net> Pool<N> {
                 by_key: HashMap::new(),
                 by_age: BTreeSet::new(),
                 attended: false,
-                waker: None,
             })),
             watch: Arc::new(WatchList::default()),
             idle_max,
@@ -108,6 +106,7 @@ impl<N: Net> Pool<N> {
             let Some((_, oldest)) = inner.by_age.first().copied() else { break };
             evicted = inner.unlink(oldest);
         }
+        inner.forget_origins();
         let origin = connection.origin().clone();
         let entry = inner.idle.insert(Idle { connection, since: now });
         inner.by_origin.entry(origin).or_default().push(entry);
@@ -151,6 +150,14 @@ impl<N: Net> Inner<N> {
         Some(idle)
     }
 
+    /// Drops the lists of origins without idle connections, once they are the most: a list that empties for the time of
+    /// a request is kept.
+    fn forget_origins(&mut self) {
+        if self.by_origin.len() > ORIGINS_KEPT + 2 * self.idle.len() {
+            self.by_origin.retain(|_, list| !list.is_empty());
+        }
+    }
+
     /// Takes an entry out of everything.
     fn unlink(&mut self, entry: Entry) -> Option<Idle<N>> {
         let idle = self.remove(entry)?;
@@ -163,6 +170,9 @@ impl<N: Net> Inner<N> {
         Some(idle)
     }
 }
+
+/// Origins remembered though they have no idle connection; more are forgotten all at once.
+const ORIGINS_KEPT: usize = 64;
 
 /// Looks after a pool: closes what died and what grew old.
 pub struct PoolTask<N: Net> {
@@ -178,7 +188,6 @@ impl<N: Net> TaskIterator for PoolTask<N> {
 
     fn started(&mut self, waker: &TaskWaker) {
         self.pool.watch.set_waker(waker.clone());
-        lock(&self.pool.inner).waker = Some(waker.clone());
     }
 
     fn label(&self) -> u32 {
@@ -213,7 +222,6 @@ impl<N: Net> TaskIterator for PoolTask<N> {
             if inner.idle.is_empty() {
                 // The next put starts another.
                 inner.attended = false;
-                inner.waker = None;
                 return None;
             }
             deadline

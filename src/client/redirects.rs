@@ -160,11 +160,9 @@ mod tests {
     /// Goal: what may be a secret in a bad target is not repeated.
     #[test]
     fn messages_without_secrets() {
-        for (location, shown) in [
-            ("ftp://u:s3cret@h/x@y", "ftp://***@h/x@y"),
-            ("//u@e:p@h", "//***@h"),
-            ("ftp://h/a@b", "ftp://h/a@b"),
-        ] {
+        for (location, shown) in
+            [("ftp://u:s3cret@h/x@y", "ftp://***@h/x@y"), ("//u@e:p@h", "//***@h"), ("ftp://h/a@b", "ftp://h/a@b")]
+        {
             assert_eq!(redacted(location), shown);
         }
         let error = follow(&plan("http://a/", "GET"), 302, b"ftp://u:s3cret@h/").err().unwrap();

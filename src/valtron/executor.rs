@@ -252,6 +252,7 @@ impl Executor {
         turn.work_left = self.has_work();
         turn.next_deadline = self.timers.next();
         self.shared.published.set(&self.stats);
+        self.shared.published.set_next_deadline(turn.next_deadline);
         self.signal_host();
         turn
     }

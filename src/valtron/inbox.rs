@@ -7,7 +7,7 @@ use super::do_next::BoxedExecutionIterator;
 use super::engine::{ExecutionEngine, GenericResult};
 use super::executor::ExecutorStats;
 use super::poller::Poller;
-use super::time::TurnClock;
+use super::time::{Instant, TurnClock};
 use crate::synca::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::synca::sync::{lock, Arc, Mutex, Weak};
 use crate::synca::{Entry, EntryList, WakeQueue};
@@ -49,6 +49,8 @@ pub(super) struct Published {
     panics: AtomicU64,
     events: AtomicU64,
     deadlines: AtomicU64,
+    /// Nanoseconds of the earliest deadline; all ones: none.
+    next_deadline: AtomicU64,
 }
 
 impl Published {
@@ -62,6 +64,17 @@ impl Published {
         self.panics.store(stats.panics, Ordering::Relaxed);
         self.events.store(stats.events, Ordering::Relaxed);
         self.deadlines.store(stats.deadlines, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_next_deadline(&self, at: Option<Instant>) {
+        self.next_deadline.store(at.map_or(u64::MAX, Instant::as_nanos), Ordering::Relaxed);
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        // Zero before the first turn: nothing waits yet.
+        Some(self.next_deadline.load(Ordering::Relaxed))
+            .filter(|nanos| !matches!(*nanos, 0 | u64::MAX))
+            .map(Instant::from_nanos)
     }
 
     fn read(&self) -> ExecutorStats {
@@ -254,6 +267,11 @@ impl ExecutorHandle {
     /// The executor's counts as of its last turn, also after it is gone. Any thread.
     pub fn stats(&self) -> ExecutorStats {
         self.shared.published.read()
+    }
+
+    /// The earliest deadline as of the executor's last turn. Any thread.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.shared.published.next_deadline()
     }
 
     /// The longest step and its task's label; `reset`: and from here on anew. Any thread.

@@ -24,6 +24,7 @@ macro_rules! init {
     };
 }
 
+mod performs;
 mod spawns;
 
 struct TestClient(*mut valtron_client);

@@ -144,7 +144,9 @@ pub(super) fn start(
     })
     .map_err(|error| {
         let mut failed = system(error);
-        failed.status = Status::NoThread;
+        if failed.status == Status::System {
+            failed.status = Status::NoThread;
+        }
         failed
     })?;
     let (contexts, recorded) = std::mem::take(&mut *lock(&made));

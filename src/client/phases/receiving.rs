@@ -253,7 +253,12 @@ impl<N: Net> Core<N> {
         self.enter(HttpRequestState::ReceivingBody, self.plan.timeouts.idle);
         let stream = Arc::new(Mutex::new(Some(stream)));
         self.shared.set_final_head(head, total, self.waker.clone(), stream.clone());
-        Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, parked: false, offered: None, wait: Wait::EXTERNAL })))
+        Ok(Move::To(Machine::ReceivingBody(ReceivingBody {
+            stream,
+            parked: false,
+            offered: None,
+            wait: Wait::EXTERNAL,
+        })))
     }
 
     /// The peer made progress, or was not waited for.

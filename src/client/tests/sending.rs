@@ -194,7 +194,11 @@ fn a_reader_past_the_buffer_that_stops() {
     let cases = [
         (vec![bytes(chunked), Op::AdvanceMs(50), bytes("0\r\n\r\n")], Status::Ok, 60),
         (vec![bytes(length), Op::AdvanceMs(50), bytes("hello"), Op::AdvanceMs(50), bytes("more")], Status::Ok, 120),
-        (vec![bytes(length), Op::AdvanceMs(50), bytes("hello"), Op::AdvanceMs(50), Op::Eof], Status::BodyTruncated, 120),
+        (
+            vec![bytes(length), Op::AdvanceMs(50), bytes("hello"), Op::AdvanceMs(50), Op::Eof],
+            Status::BodyTruncated,
+            120,
+        ),
         (vec![bytes(length), Op::AdvanceMs(50), bytes("hello")], Status::TimeoutIdle, 600),
     ];
     for seed in SEEDS {
