@@ -528,9 +528,7 @@ typedef struct valtron_header {
 //
 // Called exactly once for each request that was created with it, on a thread that is inside valtron_client_poll,
 // valtron_client_wait, valtron_request_poll, valtron_request_wait, valtron_client_perform, valtron_client_shutdown
-// or valtron_client_free of this client, with no lock held. One exception: if a client with worker threads is freed
-// without valtron_client_shutdown, a worker that still holds the bytes calls it as soon as it lets them go. It must
-// not throw.
+// or valtron_client_free of this client, with no lock held. It must not throw.
 typedef void (*valtron_release_callback)(void *user, const uint8_t *body, size_t body_len);
 
 // Everything known about a refused call or a failed request.
@@ -1157,7 +1155,8 @@ valtron_status valtron_client_shutdown(struct valtron_client *client, int32_t ti
 // jobs are not: run, they answer VALTRON_E_JOB_CANCELLED, and want their valtron_job_free.
 //
 // Any one thread, inside a callback of this client too; no other thread may be inside a call with it or make one
-// later. Blocks on nothing: threads still busy end by themselves. Releases of borrowed bodies run inside. In a child
+// later. Blocks on nothing: threads still busy end by themselves; one that is just sending from a borrowed body is
+// waited for until that call of the system returns, microseconds later. Releases of borrowed bodies run inside. In a child
 // process it closes the child's copies of the descriptors and nothing else.
 void valtron_client_free(struct valtron_client *client);
 

@@ -28,9 +28,30 @@ pub const BODY_BUFFER_BYTES: usize = 256 * 1024;
 /// before 10.
 pub const REDIRECTS_MAX: u32 = 10;
 
-/// The bytes of a request body: shared, since a redirect may send them again. Dropped, on whatever thread, when no
-/// longer needed.
-pub type Body = Arc<dyn AsRef<[u8]> + Send + Sync>;
+/// The bytes of a request's body.
+pub trait BodyBytes: Send + Sync {
+    /// How many there are; never changes.
+    fn count(&self) -> usize;
+
+    /// Lends them for one call of `use_it`. False: their owner has taken them back, and nobody wants the request any
+    /// more.
+    fn lend(&self, use_it: &mut dyn FnMut(&[u8])) -> bool;
+}
+
+impl BodyBytes for Vec<u8> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn lend(&self, use_it: &mut dyn FnMut(&[u8])) -> bool {
+        use_it(self);
+        true
+    }
+}
+
+/// A request's body: owned, or lent by the host. Shared, since a redirect may send it again. Dropped, on whatever
+/// thread, when no longer needed.
+pub type Body = Arc<dyn BodyBytes>;
 
 /// How a client is made.
 pub struct ClientConfig {

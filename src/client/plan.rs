@@ -111,7 +111,7 @@ impl Plan {
             headers.push((b"Accept", b"*/*"));
         }
         let body = match &self.body {
-            Some(body) => RequestBody::Length((**body).as_ref().len() as u64),
+            Some(body) => RequestBody::Length(body.count() as u64),
             None => RequestBody::None,
         };
         let target = self.target.request_target();

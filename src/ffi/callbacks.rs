@@ -1,14 +1,15 @@
 //! What calls back into the host, and the jobs it takes.
 
+use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::answers;
 use super::convert;
 use super::process;
 use super::types::*;
-use crate::client::{Decision, Job, SpawnCallback, Status};
+use crate::client::{BodyBytes, Decision, Job, SpawnCallback, Status};
 use crate::synca::sync::lock;
 
 /// A host's pointer, which the library only carries.
@@ -107,63 +108,70 @@ impl Release {
     }
 }
 
-/// The releases that wait for a driving call of their client, so that they run on a thread that expects them.
+/// The releases that wait for a driving call of their client, so that they run on a thread that expects them, and those
+/// still owed.
 #[derive(Default)]
 pub(super) struct Releases(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
     queue: Vec<Release>,
-    /// Calls that will empty the queue before they return.
-    drivers: usize,
-    /// The client was freed.
-    closed: bool,
+    /// Bodies that requests still have, by number.
+    lent: HashMap<u64, (Arc<Gate>, Release)>,
+    last: u64,
 }
 
+/// Held while somebody looks at the bytes, which is for one step of a request at most. True: they are gone.
+type Gate = Mutex<bool>;
+
 impl Releases {
-    /// A driving call begins.
-    pub(super) fn enter(&self) {
-        lock(&self.0).drivers += 1;
-    }
-
-    /// A driving call ends.
-    pub(super) fn leave(&self) {
-        self.drain(|waiting| waiting.drivers -= 1);
-    }
-
-    /// The client is freed: who comes later calls for himself.
-    pub(super) fn close(&self) {
-        self.drain(|waiting| waiting.closed = true);
-    }
-
-    /// Empties the queue, with no lock held during the calls, and does `last` while it is empty.
-    fn drain(&self, last: impl FnOnce(&mut Waiting)) {
+    /// Empties the queue, with no lock held during the calls. For the end of a driving call.
+    pub(super) fn drain(&self) {
         loop {
-            let mut waiting = lock(&self.0);
-            if waiting.queue.is_empty() {
-                return last(&mut waiting);
+            let queue = std::mem::take(&mut lock(&self.0).queue);
+            if queue.is_empty() {
+                return;
             }
-            let queue = std::mem::take(&mut waiting.queue);
-            drop(waiting);
             queue.into_iter().for_each(Release::call);
         }
     }
 
-    fn push(&self, release: Release) {
-        let mut waiting = lock(&self.0);
-        if waiting.closed && waiting.drivers == 0 {
-            drop(waiting);
-            return release.call();
+    /// The client is freed: takes every body back, also from a worker that is not done with it, so that none is released
+    /// later, on a thread that is not the host's. Waits for a worker only while it sends from that very body.
+    pub(super) fn close(&self) {
+        self.drain();
+        let lent = std::mem::take(&mut lock(&self.0).lent);
+        for (gate, release) in lent.into_values() {
+            *lock(&gate) = true;
+            release.call();
         }
-        waiting.queue.push(release);
+        self.drain();
+    }
+
+    fn lend(&self, gate: &Arc<Gate>, release: Release) -> u64 {
+        let mut waiting = lock(&self.0);
+        waiting.last += 1;
+        let number = waiting.last;
+        waiting.lent.insert(number, (gate.clone(), release));
+        number
+    }
+
+    /// A request is done with a body.
+    fn give_back(&self, number: u64) {
+        let mut waiting = lock(&self.0);
+        // Not there any more: it was taken back.
+        if let Some((_, release)) = waiting.lent.remove(&number) {
+            waiting.queue.push(release);
+        }
     }
 }
 
 /// A body that stays the host's.
 pub(super) struct Borrowed {
     release: Release,
-    /// The request exists: now the release is owed.
-    armed: AtomicBool,
+    gate: Arc<Gate>,
+    /// Its number once the request exists: now the release is owed. 0: not yet.
+    number: AtomicU64,
     releases: Arc<Releases>,
 }
 
@@ -179,28 +187,38 @@ impl Borrowed {
         releases: Arc<Releases>,
     ) -> Self {
         let release = Release { callback, user: User(user), body, body_len };
-        Self { release, armed: AtomicBool::new(false), releases }
+        Self { release, gate: Arc::default(), number: AtomicU64::new(0), releases }
     }
 
     pub(super) fn arm(&self) {
-        self.armed.store(true, Ordering::SeqCst);
+        self.number.store(self.releases.lend(&self.gate, self.release), Ordering::SeqCst);
     }
 }
 
-impl AsRef<[u8]> for Borrowed {
-    fn as_ref(&self) -> &[u8] {
-        if self.release.body_len == 0 {
-            return &[];
+impl BodyBytes for Borrowed {
+    fn count(&self) -> usize {
+        self.release.body_len
+    }
+
+    fn lend(&self, use_it: &mut dyn FnMut(&[u8])) -> bool {
+        let gone = lock(&self.gate);
+        if *gone {
+            return false;
         }
-        // SAFETY: promised to the constructor; the release comes after the last reference to this is gone.
-        unsafe { std::slice::from_raw_parts(self.release.body, self.release.body_len) }
+        match self.release.body_len {
+            0 => use_it(&[]),
+            // SAFETY: promised to the constructor; the release waits for the gate, or for the last reference to this.
+            len => use_it(unsafe { std::slice::from_raw_parts(self.release.body, len) }),
+        }
+        true
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        if self.armed.load(Ordering::SeqCst) {
-            self.releases.push(self.release);
+        let number = self.number.load(Ordering::SeqCst);
+        if number != 0 {
+            self.releases.give_back(number);
         }
     }
 }

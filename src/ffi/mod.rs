@@ -131,11 +131,10 @@ unsafe fn driving_entry(
         Err(status) => return status as valtron_status,
     };
     let releases = held.releases.clone();
-    releases.enter();
     let result = inside(&held, body);
     // If a callback freed the client, this is the last reference, and bodies go with it.
     let _ = caught(move || drop(held));
-    releases.leave();
+    releases.drain();
     code(result)
 }
 

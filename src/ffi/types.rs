@@ -101,9 +101,7 @@ pub type valtron_spawn_callback = Option<
 ///
 /// Called exactly once for each request that was created with it, on a thread that is inside valtron_client_poll,
 /// valtron_client_wait, valtron_request_poll, valtron_request_wait, valtron_client_perform, valtron_client_shutdown
-/// or valtron_client_free of this client, with no lock held. One exception: if a client with worker threads is freed
-/// without valtron_client_shutdown, a worker that still holds the bytes calls it as soon as it lets them go. It must
-/// not throw.
+/// or valtron_client_free of this client, with no lock held. It must not throw.
 pub type valtron_release_callback = Option<unsafe extern "C" fn(user: *mut c_void, body: *const u8, body_len: usize)>;
 
 /// How a client is made. Begin with VALTRON_CLIENT_CONFIG_INIT. In limits and times 0 means the default.

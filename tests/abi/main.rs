@@ -494,6 +494,36 @@ fn borrowed_bodies_are_released_once() {
     assert_eq!(counter.load(Ordering::SeqCst), 10);
 }
 
+/// Goal: free takes a borrowed body back before it returns, also from a worker in the middle of sending it. Method: a
+/// body that no socket takes whole, and a peer that does not read.
+#[test]
+fn free_takes_borrowed_bodies_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let body = vec![7; 8 << 20];
+    for round in 0..20 {
+        let counter = AtomicUsize::new(0);
+        let client = TestClient::new();
+        let (status, request) = client.create(&valtron_request_config {
+            method: c"POST".as_ptr(),
+            method_len: 4,
+            body: body.as_ptr(),
+            body_len: body.len(),
+            body_release: Some(released),
+            body_release_user: (&raw const counter).cast_mut().cast(),
+            ..get(&url)
+        });
+        assert_eq!(status, VALTRON_OK);
+        let mut info = init!(valtron_request_info);
+        while info.body_sent == 0 {
+            // SAFETY: see above.
+            assert_eq!(unsafe { valtron_request_poll(client.0, request, 100, &mut info) }, VALTRON_OK);
+        }
+        drop(client);
+        assert_eq!(counter.load(Ordering::SeqCst), body.len(), "{round}");
+    }
+}
+
 /// Goal: in a forked child every call answers FORKED, free is harmless, and the parent goes on. Method: fork, and
 /// let the child's exit status tell.
 #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! What `perform` leaves behind: executors that nobody drives.
 
 use super::*;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A server for one connection: answers so, then tells when the peer hung up.
 fn server(answer: &'static [u8]) -> (String, std::sync::mpsc::Receiver<()>) {
@@ -46,14 +46,15 @@ fn an_idle_one_grows_old() {
     });
     let (url, over) = server(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
     let (mut request, mut info) = (0, init!(valtron_request_info));
-    let start = Instant::now();
+    let mut waits = 0;
     // SAFETY: see above.
     unsafe {
         let status = valtron_client_perform(client.0, &get(&url), 0, 20_000, &mut request, &mut info);
         assert_eq!(status, VALTRON_OK);
         while over.try_recv().is_err() {
-            assert!(start.elapsed() < LONG, "it is still open");
             // One wait is enough, and it does not sleep past the deadline.
+            waits += 1;
+            assert!(waits < 10, "it is still open");
             let status = valtron_client_wait(client.0, 1_000, null_mut());
             assert!(status == VALTRON_OK || status == VALTRON_E_WAIT_TIMEOUT);
         }

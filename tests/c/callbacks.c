@@ -2,7 +2,6 @@
  * that drives; the callback frees its request, its client, or uses the whole interface; a borrowed body is released once. */
 #include "support.h"
 
-#define SOON_MS 10000
 
 enum { FREE_REQUEST, FREE_CLIENT, USE_ALL, CANCEL };
 enum { BY_POLL, BY_WAIT, BY_REQUEST_POLL, BY_REQUEST_WAIT, BY_PERFORM, DRIVERS };
@@ -87,8 +86,6 @@ static void one(const char *url, int what, int driver) {
         }
     }
     if (what == FREE_CLIENT) {
-        /* A worker that still holds the body lets it go soon. */
-        for (int i = 0; i < SOON_MS && workers > 0 && atomic_load(&now_.released) == 0; i++) usleep(1000);
         CHECK_INT(atomic_load(&now_.released), 1);
         return;
     }

@@ -21,8 +21,9 @@ use crate::valtron::{DoNext, Wait};
 const READS_PER_STEP_MAX: usize = 4;
 /// Bytes after which a step reads no more: one full read, or four TLS records.
 const STEP_BYTES_ENOUGH: usize = 64 * 1024;
-/// How long bytes are left in the socket for a host that reads from it: within its frame. After that they are taken into
-/// the buffer, so that the end, an error, and what else lies behind them is not left for a read that may never come.
+/// How long bytes are left in the socket for a host that reads from it: within its frame. After that they are taken
+/// into the buffer, so that the end, an error, and what else lies behind them is not left for a read that may never
+/// come.
 const DIRECT_OFFER: Duration = Duration::from_millis(10);
 /// Pieces of one read that a step takes out of their framing: a chunk of one byte costs as much as some hundred bytes.
 const PIECES_PER_READ_MAX: usize = 512;

@@ -28,9 +28,15 @@ impl<N: Net> SendingRequest<N> {
     }
 
     fn write(&mut self, core: &mut Core<N>) -> Result<Progress, ConnectionError> {
-        let body = core.plan.body.clone();
+        let Some(body) = core.plan.body.clone() else { return self.write_with(core, &[]) };
+        let mut outcome = Ok(Progress::None);
+        // Taken back: the request is freed, and its task is about to learn so.
+        body.lend(&mut |bytes| outcome = self.write_with(core, bytes));
+        outcome
+    }
+
+    fn write_with(&mut self, core: &mut Core<N>, body: &[u8]) -> Result<Progress, ConnectionError> {
         let upload = &mut self.upload;
-        let body: &[u8] = body.as_ref().map_or(&[], |body| (**body).as_ref());
         if upload.head_sent == 0 && upload.body_sent == 0 && !body.is_empty() && body.len() <= JOINED_BODY_BYTES_MAX {
             upload.head.extend_from_slice(body);
             upload.body_sent = body.len();
