@@ -136,8 +136,8 @@ impl Releases {
         }
     }
 
-    /// The client is freed: takes every body back, also from a worker that is not done with it, so that none is released
-    /// later, on a thread that is not the host's. Waits for a worker only while it sends from that very body.
+    /// The client is freed: takes every body back, also from a worker that is not done with it, so that none is
+    /// released later, on a thread that is not the host's. Waits for a worker only while it sends from that very body.
     pub(super) fn close(&self) {
         self.drain();
         let lent = std::mem::take(&mut lock(&self.0).lent);

@@ -197,8 +197,8 @@ pub unsafe extern "C" fn valtron_client_shutdown(client: *mut valtron_client, ti
 ///
 /// Any one thread, inside a callback of this client too; no other thread may be inside a call with it or make one
 /// later. Blocks on nothing: threads still busy end by themselves; one that is just sending from a borrowed body is
-/// waited for until that call of the system returns, microseconds later. Releases of borrowed bodies run inside. In a child
-/// process it closes the child's copies of the descriptors and nothing else.
+/// waited for until that call of the system returns, microseconds later. Releases of borrowed bodies run inside. In a
+/// child process it closes the child's copies of the descriptors and nothing else.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_client_free(client: *mut valtron_client) {
     ffi_fn!(value {

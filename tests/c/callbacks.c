@@ -2,7 +2,6 @@
  * that drives; the callback frees its request, its client, or uses the whole interface; a borrowed body is released once. */
 #include "support.h"
 
-
 enum { FREE_REQUEST, FREE_CLIENT, USE_ALL, CANCEL };
 enum { BY_POLL, BY_WAIT, BY_REQUEST_POLL, BY_REQUEST_WAIT, BY_PERFORM, DRIVERS };
 
@@ -47,7 +46,7 @@ static valtron_decision on_spawn(void *user, const valtron_spawn *spawn, valtron
 static void on_release(void *user, const uint8_t *body, size_t len) {
     CHECK(user == &now_);
     CHECK_BYTES(body, len, "lent");
-    atomic_fetch_add(&now_.released, 1);
+    count_up(&now_.released);
 }
 
 static void one(const char *url, int what, int driver) {

@@ -67,15 +67,21 @@ pub fn library_for_tests(log: &mut Log, executor: Executor, sanitizer: Option<Sa
         return lay(&root().join("target/debug"), &format!("{}-faults", executor.name()));
     };
     let target_dir = out_dir().join(format!("{}-target", sanitizer.name()));
-    let mut command = tools::unstable_cargo();
+    let mut command = match sanitizer {
+        Sanitizer::Address => {
+            let mut command = tools::unstable_cargo();
+            command.env("RUSTFLAGS", "-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer");
+            command
+        }
+        // A lock of a standard library without instrumentation hands data over unseen by the tool, which then reports
+        // it. The run-time library is the host's.
+        Sanitizer::Thread => {
+            let mut command = tools::cargo_with_std_sources()?;
+            command.env("RUSTFLAGS", "-Zsanitizer=thread -Zexternal-clangrt").arg("-Zbuild-std=std,panic_unwind");
+            command
+        }
+    };
     command.args(["build", "--lib", "--target", TARGET]).arg("--target-dir").arg(&target_dir);
-    if sanitizer == Sanitizer::Thread {
-        // A lock of an uninstrumented standard library hands data over unseen by the tool, which then reports it.
-        tools::require_std_sources()?;
-        command.arg("-Zbuild-std");
-    }
-    let flags = format!("-Zsanitizer={} -Cunsafe-allow-abi-mismatch=sanitizer", sanitizer.name());
-    command.env("RUSTFLAGS", flags);
     features(&mut command, executor, true);
     log.run(&mut command)?;
     lay(&target_dir.join(TARGET).join("debug"), &format!("{}-{}", executor.name(), sanitizer.name()))

@@ -35,9 +35,6 @@ const STEPS: &[(&str, Run)] = &[
     ("deny", |log, _| checks::deny(log)),
 ];
 
-/// Run only when named: it builds the standard library anew, and not every toolchain comes with the sources.
-const ON_DEMAND: &[&str] = &["c-tsan"];
-
 pub fn run(args: &[&str]) -> Result<(), String> {
     let chosen = choose(args)?;
     if args.contains(&"--list") {
@@ -106,7 +103,7 @@ fn choose(args: &[&str]) -> Result<Vec<(&'static str, Run)>, String> {
     let Some(at) = only else {
         return match args.iter().find(known) {
             Some(other) => Err(format!("unknown argument {other}")),
-            None => Ok(STEPS.iter().filter(|(step, _)| !ON_DEMAND.contains(step)).copied().collect()),
+            None => Ok(STEPS.to_vec()),
         };
     };
     let names: Vec<&str> = args.get(at + 1).ok_or("--only needs the names of steps")?.split(',').collect();
@@ -139,7 +136,7 @@ mod tests {
     /// Goal: a mistyped step never silently runs nothing. Method: choose by good and bad names.
     #[test]
     fn only_known_steps() {
-        assert_eq!(choose(&[]).unwrap().len(), STEPS.len() - ON_DEMAND.len());
+        assert_eq!(choose(&[]).unwrap().len(), STEPS.len());
         assert_eq!(choose(&["--only", "fmt,tidy"]).unwrap().len(), 2);
         assert!(choose(&["--only", "fmt,tody"]).is_err());
         assert!(choose(&["--only"]).is_err());

@@ -17,22 +17,18 @@ const NEEDED: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("strace", "strace"),
     ("valgrind", "valgrind"),
+    // A compiler with the sources of its standard library, for ThreadSanitizer and wasm32.
+    ("/usr/bin/rustc", "rustc-web"),
+    ("/usr/bin/cargo", "cargo-web"),
+    (STD_SOURCES, "rust-web-src"),
+    ("wasm-ld-19", "lld-19"),
 ];
-
-/// For the wasm32 check: a compiler with the sources of its standard library.
-const FOR_WASM: &[(&str, &str)] =
-    &[("/usr/bin/rustc", "rustc-web"), ("/usr/bin/cargo", "cargo-web"), ("wasm-ld-19", "lld-19")];
 
 /// The step `tools`: everything there, or the names of what is not.
 pub fn install(log: &mut Log) -> Step {
     let mut packages = missing(NEEDED);
     if python_lacks_venv() {
         packages.extend(["python3-venv", "python3-pip"]);
-    }
-    let wasm = missing(FOR_WASM);
-    if !wasm.is_empty() {
-        packages.extend(wasm);
-        packages.push("rust-web-src");
     }
     if packages.is_empty() {
         return Ok(());
@@ -47,8 +43,7 @@ pub fn install(log: &mut Log) -> Step {
             log.line(&format!("not installed: {package}"));
         }
     }
-    let mut left = missing(NEEDED);
-    left.extend(missing(FOR_WASM));
+    let left = missing(NEEDED);
     if left.is_empty() {
         return Ok(());
     }
@@ -100,20 +95,20 @@ pub fn unstable_cargo() -> Command {
     command
 }
 
-/// The sources of the standard library of `unstable_cargo`, so that it can be built anew with other flags. Not fetched:
-/// they belong to the toolchain, which is not this project's to change.
-pub fn require_std_sources() -> Step {
-    let toolchain = if nightly() { " +nightly" } else { "" };
-    let there = || {
-        let mut command = words(&format!("rustc{toolchain} --print sysroot"));
-        command.env_remove("RUSTUP_TOOLCHAIN");
-        crate::util::output(&mut command)
-            .is_ok_and(|dir| PathBuf::from(dir.trim()).join("lib/rustlib/src/rust/library").is_dir())
-    };
-    if there() {
-        return Ok(());
+/// Debian's cargo for its own compiler, which takes `-Z` flags here and comes with the sources of its standard library,
+/// so that this can be built anew: for another target, or with other flags.
+pub fn cargo_with_std_sources() -> Result<Command, Stop> {
+    for file in ["/usr/bin/cargo", "/usr/bin/rustc", STD_SOURCES] {
+        require(file)?;
     }
-    skipped("the sources of the standard library (rust-src) are not installed")
+    let mut command = words("/usr/bin/cargo");
+    for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "CARGO_HOME"] {
+        command.env_remove(name);
+    }
+    // The build scripts of dependencies look for the compiler, too.
+    let path = format!("/usr/bin:{}", std::env::var("PATH").unwrap_or_default());
+    command.env("PATH", path).env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
+    Ok(command)
 }
 
 fn missing(list: &[(&str, &'static str)]) -> Vec<&'static str> {
@@ -136,3 +131,5 @@ fn may_install() -> bool {
 fn apt(log: &mut Log, what: &str) -> Result<(), Stop> {
     log.run(words(&format!("apt-get -q {what}")).env("DEBIAN_FRONTEND", "noninteractive"))
 }
+
+const STD_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/std";

@@ -13,23 +13,10 @@ pub fn check(log: &mut Log) -> Step {
         return log.run(command.arg("--target-dir").arg(target_dir));
     }
     // Debian's compiler brings the sources of the standard library instead.
-    for program in ["/usr/bin/cargo", "/usr/bin/rustc", "wasm-ld-19"] {
-        tools::require(program)?;
-    }
-    let mut command = words(
-        "/usr/bin/cargo rustc --lib --crate-type rlib --release -Zbuild-std=std,panic_abort \
-         --target wasm32-unknown-unknown",
-    );
-    command.arg("--target-dir").arg(target_dir);
-    let path = format!("/usr/bin:{}", std::env::var("PATH").unwrap_or_default());
-    for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "CARGO_HOME"] {
-        command.env_remove(name);
-    }
-    command
-        .env("PATH", path)
-        .env("RUSTC", "/usr/bin/rustc")
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", tools::find("wasm-ld-19").unwrap_or_default())
-        .env("RUSTFLAGS", "-C linker-flavor=wasm-ld");
+    let linker = tools::require("wasm-ld-19").map(|()| tools::find("wasm-ld-19").unwrap_or_default())?;
+    let mut command = tools::cargo_with_std_sources()?;
+    command.args(["rustc", "--lib", "--crate-type", "rlib", "--release", "-Zbuild-std=std,panic_abort"]);
+    command.args(["--target", "wasm32-unknown-unknown"]).arg("--target-dir").arg(target_dir);
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker).env("RUSTFLAGS", "-C linker-flavor=wasm-ld");
     log.run(&mut command)
 }
