@@ -24,6 +24,7 @@ macro_rules! init {
     };
 }
 
+mod counts;
 mod spawns;
 
 struct TestClient(*mut valtron_client);
