@@ -92,15 +92,22 @@ pub(super) fn waited((status, info): (Status, Option<RequestInfo>)) -> Result<Re
     info.ok_or(Status::Internal)
 }
 
-/// `perform`, its plain arguments checked.
+/// `perform`, its plain arguments checked; the request, if there is one left.
 pub(super) fn perform(
     client: &Client,
     config: RequestConfig,
     mask: u32,
     timeout_ms: i32,
-) -> Refusal<(u64, Status, RequestInfo)> {
+) -> Refusal<(Status, Option<(u64, RequestInfo)>)> {
     let until = until(mask).or_refuse(Argument::Enum)?;
-    client.perform(config, until, call_timeout(timeout_ms).or_refuse(Argument::Timeout)?)
+    let (handle, status, info) =
+        client.perform(config, until, call_timeout(timeout_ms).or_refuse(Argument::Timeout)?)?;
+    if matches!(status, Status::Ok | Status::Interrupted | Status::WaitTimeout) {
+        return Ok((status, Some((handle, info))));
+    }
+    // The host gets no handle to free it by, if a callback did not free it already.
+    client.request_free(handle);
+    Ok((status, None))
 }
 
 // ---- limits
