@@ -294,6 +294,9 @@ const REQUEST_DEFAULT: valtron_request_config = valtron_request_config {
     error: std::ptr::null_mut(),
 };
 
+const HEADER_DEFAULT: valtron_header =
+    valtron_header { name: std::ptr::null(), name_len: 0, value: std::ptr::null(), value_len: 0 };
+
 /// A request about to be made.
 pub(super) struct Submission {
     config: RequestConfig,
@@ -430,7 +433,8 @@ unsafe fn headers(c: &valtron_request_config) -> Refusal<Vec<(Vec<u8>, Vec<u8>)>
         return Err(Status::HeaderTooMany).or_refuse(Argument::Headers);
     }
     // SAFETY: promised to us, here and below.
-    let lines = unsafe { array_in(c.headers, c.headers_stride, c.headers_count) }.or_refuse(Argument::Headers)?;
+    let lines = unsafe { array_in(c.headers, c.headers_stride, c.headers_count, HEADER_DEFAULT) };
+    let lines = lines.or_refuse(Argument::Headers)?;
     let mut copies = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
         // SAFETY: as above.

@@ -25,6 +25,7 @@ macro_rules! init {
 }
 
 mod counts;
+mod layout;
 mod spawns;
 
 struct TestClient(*mut valtron_client);

@@ -28,8 +28,29 @@ pub fn run(log: &mut Log, site: &Site, sanitizer: Option<Sanitizer>) -> Step {
                 }
             }
         }
+        if sanitizer.is_none() && executor == Executor::Single {
+            layout(log, &library, &mut tally)?;
+        }
     }
     tally.result()
+}
+
+/// The layout in each language that the header promises, besides the one that all tests are in.
+const LAYOUT_LANGUAGES: [&str; 3] = ["gcc -x c -std=c99", "gcc -x c -std=c11", "g++ -x c++ -std=c++17"];
+
+fn layout(log: &mut Log, library: &Library, tally: &mut Tally) -> Step {
+    crate::tools::require("g++")?;
+    for language in LAYOUT_LANGUAGES {
+        let program = out_dir().join("c/layout-strict");
+        let mut command = crate::util::words(&format!("{language} -Wall -Wextra -Wpedantic -Werror -Iinclude"));
+        command.arg("-Itests/c").arg(root().join("tests/c/layout.c")).arg("-o").arg(&program);
+        link(&mut command, library);
+        match log.run(&mut command) {
+            Err(_) => tally.failed.push(format!("layout ({language}): does not compile")),
+            Ok(()) => tally.count(log.exit_code(&mut Command::new(program)), format!("layout ({language})")),
+        }
+    }
+    Ok(())
 }
 
 /// The tests of bad input again, under memcheck.
