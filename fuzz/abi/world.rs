@@ -452,8 +452,7 @@ impl Slot {
             }
             expect(status, &[], "poll");
             while self.take_events(4) == 4 {}
-            let performed = self.requests.borrow().iter().filter(|(_, r)| r.silent).map(|(handle, _)| *handle).collect();
-            self.drive_performed(world, performed);
+            self.drive_performed(world);
             if self.pointer.get().is_null() {
                 return;
             }
@@ -467,8 +466,11 @@ impl Slot {
     }
 
     /// They are in nobody else's care.
-    fn drive_performed(&self, world: &World, handles: Vec<valtron_request>) {
-        for handle in handles {
+    fn drive_performed(&self, world: &World) {
+        let requests = self.requests.borrow();
+        let silent: Vec<_> = requests.iter().filter(|one| one.1.silent).map(|one| *one.0).collect();
+        drop(requests);
+        for handle in silent {
             let mut info = Place::<valtron_request_info>::sized(size_of::<valtron_request_info>());
             let client = self.pointer.get();
             // SAFETY: good pointers.

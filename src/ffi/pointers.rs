@@ -182,7 +182,8 @@ impl<T: Grows> ArrayOut<T> {
 /// The elements of a caller's array, one after another; fields that it does not know yet are those of `default`.
 ///
 /// # Safety
-/// `first` is NULL or good for reading `count` elements, `stride` bytes from one to the next; any bytes are a valid `T`.
+/// `first` is NULL or good for reading `count` elements, `stride` bytes from one to the next; any bytes are a valid
+/// `T`.
 pub(super) unsafe fn array_in<T: Grows>(
     first: *const T,
     stride: usize,
