@@ -1199,10 +1199,11 @@ valtron_status valtron_request_wait(struct valtron_client *client,
 // no events. It still wants its valtron_request_free.
 //
 // *request* and *info* are written as soon as the request exists: also with VALTRON_E_INTERRUPTED and
-// VALTRON_E_WAIT_TIMEOUT, so that valtron_request_wait can go on. With any other error there is no request;
-// *request* is left as it was. VALTRON_OK says that *until* was reached or the request ended, well or not: see
-// info->status. Any thread, any number at once. Blocks and runs callbacks as valtron_request_wait. Errors: those of
-// both.
+// VALTRON_E_WAIT_TIMEOUT. Then valtron_request_wait and valtron_request_poll drive it further, and only they: calls
+// that drive the client do not. With any other error there is no request, or no more, as with
+// VALTRON_E_HANDLE_STALE if a callback freed it; both are left as they were, and config->error is filled if none was
+// made. VALTRON_OK says that *until* was reached or the request ended, well or not: see info->status. Any thread, any
+// number at once. Blocks and runs callbacks as valtron_request_wait. Errors: those of both.
 valtron_status valtron_client_perform(struct valtron_client *client,
                                       const struct valtron_request_config *config,
                                       uint32_t until,
@@ -1279,7 +1280,7 @@ valtron_status valtron_request_url(struct valtron_client *client,
                                    const char **url,
                                    size_t *len);
 
-// Ends the request with VALTRON_E_CANCELLED, as soon as the client is driven. One that ended already stays as it is.
+// Ends the request with VALTRON_E_CANCELLED, as soon as it is driven. One that ended already stays as it is.
 //
 // Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _HANDLE*, _FORKED, _POISONED.
 valtron_status valtron_request_cancel(struct valtron_client *client, valtron_request request);

@@ -51,13 +51,18 @@ struct Slot {
     request: Option<Arc<RequestShared>>,
     flags: u32,
     listed: bool,
+    /// Its request has not ended.
+    running: bool,
 }
 
 #[derive(Default)]
 struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Requests that exist, ended or not.
     live: usize,
+    /// Those that have not ended.
+    running: usize,
     /// Slots with flags, oldest first: each at most once, so it never outgrows the slots.
     ready: VecDeque<u32>,
     /// How many slots have flags.
@@ -155,14 +160,16 @@ impl HostSide {
         let index = match table.free.pop() {
             Some(index) => index,
             None if table.slots.len() < 1 << SLOT_BITS => {
-                table.slots.push(Slot { generation: 0, request: None, flags: 0, listed: false });
+                table.slots.push(Slot { generation: 0, request: None, flags: 0, listed: false, running: false });
                 (table.slots.len() - 1) as u32
             }
             None => return Err(Status::TooManyRequests),
         };
         table.live += 1;
+        table.running += 1;
         table.created += 1;
         let slot = &mut table.slots[index as usize];
+        slot.running = true;
         slot.generation += 1;
         let handle = u64::from(self.tag) << (SLOT_BITS + GENERATION_BITS)
             | u64::from(index) << GENERATION_BITS
@@ -191,12 +198,14 @@ impl HostSide {
         let slot = &mut table.slots[index];
         let request = slot.request.take().ok_or(Status::HandleStale)?;
         let had_flags = std::mem::take(&mut slot.flags) != 0;
+        let ran = std::mem::take(&mut slot.running);
         // A generation that is spent retires the slot. The slot stays listed if it was: an entry without flags is
         // passed over.
         if slot.generation < u32::MAX {
             table.free.push(index as u32);
         }
         table.live -= 1;
+        table.running -= usize::from(ran);
         table.with_flags -= usize::from(had_flags);
         Ok(request)
     }
@@ -206,6 +215,9 @@ impl HostSide {
         {
             let mut table = lock(&self.table);
             let Ok(index) = self.index_of(&table, handle) else { return };
+            if flags & event_flags::DONE != 0 && std::mem::take(&mut table.slots[index].running) {
+                table.running -= 1;
+            }
             let slot = &mut table.slots[index];
             if slot.request.as_ref().is_none_or(|request| request.is_silent()) {
                 drop(table);
@@ -256,10 +268,10 @@ impl HostSide {
         lock(&self.table).with_flags
     }
 
-    /// Live requests, and all that ever were.
+    /// Requests that have not ended, and all that ever were.
     pub fn counts(&self) -> (usize, u64) {
         let table = lock(&self.table);
-        (table.live, table.created)
+        (table.running, table.created)
     }
 
     /// All live requests.
@@ -277,10 +289,11 @@ impl HostSide {
         let dropped: Vec<_> = {
             let mut table = lock(&self.table);
             table.closed = true;
-            table.live = 0;
+            (table.live, table.running) = (0, 0);
             table.ready.clear();
             table.with_flags = 0;
             for slot in &mut table.slots {
+                slot.running = false;
                 slot.flags = 0;
                 slot.listed = false;
             }

@@ -92,15 +92,22 @@ pub(super) fn waited((status, info): (Status, Option<RequestInfo>)) -> Result<Re
     info.ok_or(Status::Internal)
 }
 
-/// `perform`, its plain arguments checked.
+/// `perform`, its plain arguments checked; the request, if there is one left.
 pub(super) fn perform(
     client: &Client,
     config: RequestConfig,
     mask: u32,
     timeout_ms: i32,
-) -> Refusal<(u64, Status, RequestInfo)> {
+) -> Refusal<(Status, Option<(u64, RequestInfo)>)> {
     let until = until(mask).or_refuse(Argument::Enum)?;
-    client.perform(config, until, call_timeout(timeout_ms).or_refuse(Argument::Timeout)?)
+    let (handle, status, info) =
+        client.perform(config, until, call_timeout(timeout_ms).or_refuse(Argument::Timeout)?)?;
+    if matches!(status, Status::Ok | Status::Interrupted | Status::WaitTimeout) {
+        return Ok((status, Some((handle, info))));
+    }
+    // The host gets no handle to free it by, if a callback did not free it already.
+    client.request_free(handle);
+    Ok((status, None))
 }
 
 // ---- limits
@@ -287,6 +294,9 @@ const REQUEST_DEFAULT: valtron_request_config = valtron_request_config {
     error: std::ptr::null_mut(),
 };
 
+const HEADER_DEFAULT: valtron_header =
+    valtron_header { name: std::ptr::null(), name_len: 0, value: std::ptr::null(), value_len: 0 };
+
 /// A request about to be made.
 pub(super) struct Submission {
     config: RequestConfig,
@@ -423,7 +433,8 @@ unsafe fn headers(c: &valtron_request_config) -> Refusal<Vec<(Vec<u8>, Vec<u8>)>
         return Err(Status::HeaderTooMany).or_refuse(Argument::Headers);
     }
     // SAFETY: promised to us, here and below.
-    let lines = unsafe { array_in(c.headers, c.headers_stride, c.headers_count) }.or_refuse(Argument::Headers)?;
+    let lines = unsafe { array_in(c.headers, c.headers_stride, c.headers_count, HEADER_DEFAULT) };
+    let lines = lines.or_refuse(Argument::Headers)?;
     let mut copies = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
         // SAFETY: as above.

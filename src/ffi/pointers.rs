@@ -179,24 +179,36 @@ impl<T: Grows> ArrayOut<T> {
     }
 }
 
-/// The elements of a caller's array, one after another.
+/// The elements of a caller's array, one after another; fields that it does not know yet are those of `default`.
 ///
 /// # Safety
-/// `first` is NULL or good for reading `count` elements, `stride` bytes from one to the next.
-pub(super) unsafe fn array_in<T: Grows>(first: *const T, stride: usize, count: usize) -> Result<Vec<T>, Status> {
+/// `first` is NULL or good for reading `count` elements, `stride` bytes from one to the next; any bytes are a valid
+/// `T`.
+pub(super) unsafe fn array_in<T: Grows>(
+    first: *const T,
+    stride: usize,
+    count: usize,
+    default: T,
+) -> Result<Vec<T>, Status> {
     if count == 0 {
         return Ok(Vec::new());
     }
     if first.is_null() {
         return Err(Status::NullBuffer);
     }
-    let stride = if stride == 0 { size_of::<T>() } else { stride };
+    // Whose elements are longer has to say so: this is what the first programs meant by 0.
+    let stride = if stride == 0 { T::FIRST_SIZE } else { stride };
     checked_stride::<T>(stride)?;
+    let bytes = stride.min(size_of::<T>());
     let mut elements = Vec::new();
     elements.try_reserve_exact(count).map_err(|_| Status::NoMemory)?;
-    // SAFETY: promised to us, since index < count.
-    elements
-        .extend((0..count).map(|index| unsafe { first.cast::<u8>().add(index * stride).cast::<T>().read_unaligned() }));
+    elements.extend((0..count).map(|index| {
+        let mut element = default;
+        let from = first.cast::<u8>().wrapping_add(index * stride);
+        // SAFETY: promised to us, since index < count and bytes <= stride.
+        unsafe { copy_nonoverlapping(from, (&raw mut element).cast::<u8>(), bytes) }
+        element
+    }));
     Ok(elements)
 }
 
@@ -233,5 +245,80 @@ pub(super) unsafe fn buffer_out<'a>(start: *mut u8, cap: usize) -> Result<&'a mu
         // No object is larger; so much room can be said and still be right.
         // SAFETY: promised to us.
         (false, cap) => Ok(unsafe { std::slice::from_raw_parts_mut(start, cap.min(isize::MAX as usize)) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A struct as it will be in a later version: its first one ended before `added`.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Grown {
+        struct_size: usize,
+        old: u64,
+        added: u64,
+    }
+
+    impl Grows for Grown {
+        const FIRST_SIZE: usize = std::mem::offset_of!(Grown, added);
+        fn set_filled(&mut self, bytes: usize) {
+            self.struct_size = bytes;
+        }
+    }
+    // SAFETY: see the definition.
+    unsafe impl Versioned for Grown {}
+
+    /// What an older program has of it.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Older {
+        struct_size: usize,
+        old: u64,
+    }
+
+    const OLD: usize = size_of::<Older>();
+    const NEW: Grown = Grown { struct_size: size_of::<Grown>(), old: 1, added: 2 };
+
+    /// Goal: of an older program's struct nothing beyond its end is written. Method: one with a guard behind it.
+    #[test]
+    fn older_outputs_are_written_to_their_end() {
+        let mut place = (Older { struct_size: OLD, old: 0 }, 77_u64);
+        // SAFETY: as long as it says.
+        unsafe { out_struct((&raw mut place).cast::<Grown>()) }.unwrap().put(&NEW);
+        assert_eq!(place, (Older { struct_size: OLD, old: 1 }, 77));
+        place.0.struct_size = OLD - 1;
+        // SAFETY: as above.
+        assert!(matches!(unsafe { out_struct((&raw mut place).cast::<Grown>()) }, Err(Status::StructSize)));
+    }
+
+    /// Goal: of an older program's struct nothing beyond its end is read. Method: one with a guard behind it.
+    #[test]
+    fn older_inputs_are_read_to_their_end() {
+        let place = (Older { struct_size: OLD, old: 9 }, 77_u64);
+        // SAFETY: as long as it says.
+        let value = unsafe { input((&raw const place).cast::<Grown>(), NEW) }.unwrap();
+        assert_eq!(value, Grown { struct_size: OLD, old: 9, added: 2 });
+    }
+
+    /// Goal: arrays of an older program are read and written element by element. Method: its stride, two elements, and
+    /// a guard behind them.
+    #[test]
+    fn older_arrays_keep_their_stride() {
+        let mut place = ([Older { struct_size: 0, old: 5 }, Older { struct_size: 0, old: 6 }], 77_u64);
+        let first = (&raw mut place).cast::<Grown>();
+        // 0 is what the first programs had.
+        for stride in [OLD, 0] {
+            // SAFETY: good for that many.
+            let values = unsafe { array_in(first, stride, 2, NEW) }.unwrap();
+            assert_eq!(values.iter().map(|value| (value.old, value.added)).collect::<Vec<_>>(), [(5, 2), (6, 2)]);
+        }
+        // SAFETY: as above.
+        let array = unsafe { array_out(first, OLD, 2) }.unwrap();
+        assert_eq!(array.fill(|| Some(NEW)), 2);
+        assert_eq!(place, ([Older { struct_size: OLD, old: 1 }; 2], 77));
+        // SAFETY: as above.
+        assert!(matches!(unsafe { array_out(first, OLD - 1, 2) }, Err(Status::Stride)));
     }
 }

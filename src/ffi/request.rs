@@ -84,10 +84,11 @@ pub unsafe extern "C" fn valtron_request_wait(
 /// no events. It still wants its valtron_request_free.
 ///
 /// *request* and *info* are written as soon as the request exists: also with VALTRON_E_INTERRUPTED and
-/// VALTRON_E_WAIT_TIMEOUT, so that valtron_request_wait can go on. With any other error there is no request;
-/// *request* is left as it was. VALTRON_OK says that *until* was reached or the request ended, well or not: see
-/// info->status. Any thread, any number at once. Blocks and runs callbacks as valtron_request_wait. Errors: those of
-/// both.
+/// VALTRON_E_WAIT_TIMEOUT. Then valtron_request_wait and valtron_request_poll drive it further, and only they: calls
+/// that drive the client do not. With any other error there is no request, or no more, as with
+/// VALTRON_E_HANDLE_STALE if a callback freed it; both are left as they were, and config->error is filled if none was
+/// made. VALTRON_OK says that *until* was reached or the request ended, well or not: see info->status. Any thread, any
+/// number at once. Blocks and runs callbacks as valtron_request_wait. Errors: those of both.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_client_perform(
     client: *mut valtron_client,
@@ -105,9 +106,11 @@ pub unsafe extern "C" fn valtron_client_perform(
         let places = unsafe { (out(request), out_struct(info)) };
         let status = config.submit(|config| {
             let (request, info) = (places.0.or_refuse(Argument::Output)?, places.1.or_refuse(Argument::Output)?);
-            let (handle, status, now) = convert::perform(&held.client, config, until, timeout_ms)?;
-            request.put(handle);
-            info.put(&answers::request_info(&now));
+            let (status, made) = convert::perform(&held.client, config, until, timeout_ms)?;
+            if let Some((handle, now)) = made {
+                request.put(handle);
+                info.put(&answers::request_info(&now));
+            }
             Ok(status)
         })?;
         convert::answer(status)
@@ -258,7 +261,7 @@ pub unsafe extern "C" fn valtron_request_url(
     })
 }
 
-/// Ends the request with VALTRON_E_CANCELLED, as soon as the client is driven. One that ended already stays as it is.
+/// Ends the request with VALTRON_E_CANCELLED, as soon as it is driven. One that ended already stays as it is.
 ///
 /// Any thread. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _HANDLE*, _FORKED, _POISONED.
 #[no_mangle]

@@ -24,6 +24,8 @@ macro_rules! init {
     };
 }
 
+mod counts;
+mod layout;
 mod performs;
 mod spawns;
 

@@ -158,3 +158,48 @@ fn taken_by_pull() {
         valtron_job_free(job);
     }
 }
+
+unsafe extern "C" fn free_the_request(
+    user: *mut c_void,
+    spawn: *const valtron_spawn,
+    _: *mut *mut valtron_job,
+) -> valtron_decision {
+    // SAFETY: the test below passes a pointer to its client; the rest is as the header promises.
+    unsafe { valtron_request_free(*user.cast::<*mut valtron_client>(), (*spawn).request) };
+    VALTRON_DECISION_RUN
+}
+
+static RELEASED: AtomicU32 = AtomicU32::new(0);
+
+unsafe extern "C" fn release(_: *mut c_void, _: *const u8, _: usize) {
+    RELEASED.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Goal: `perform` writes no handle of a request that is gone. Method: a callback frees it; then nothing is written,
+/// and the borrowed body is released.
+#[test]
+fn a_callback_frees_what_is_performed() {
+    let mut client: *mut valtron_client = null_mut();
+    let config = valtron_client_config {
+        spawn_ask: VALTRON_SPAWN_RESOLVE,
+        spawn_callback: Some(free_the_request),
+        spawn_user: (&raw mut client).cast(),
+        ..init!(valtron_client_config)
+    };
+    let (mut request, mut info) = (77, valtron_request_info { state: 77, ..init!(valtron_request_info) });
+    let body = *b"body";
+    let borrowed = valtron_request_config {
+        body: body.as_ptr(),
+        body_len: body.len(),
+        body_release: Some(release),
+        ..get("http://localhost:1/")
+    };
+    // SAFETY: see above.
+    unsafe {
+        assert_eq!(valtron_client_create(&config, &mut client), VALTRON_OK);
+        let status = valtron_client_perform(client, &borrowed, 0, 10_000, &mut request, &mut info);
+        assert_eq!((status, request, info.state), (VALTRON_E_HANDLE_STALE, 77, 77));
+        valtron_client_free(client);
+    }
+    assert_eq!(RELEASED.load(Ordering::SeqCst), 1);
+}

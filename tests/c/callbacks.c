@@ -70,6 +70,8 @@ static void one(const char *url, int what, int driver) {
     if (driver == BY_PERFORM) {
         valtron_status status = valtron_client_perform(now_.client, &request, VALTRON_UNTIL_DONE, -1, &handle, &info);
         if (what == USE_ALL || what == CANCEL) CHECK_STATUS(status, VALTRON_OK);
+        if (what == FREE_REQUEST) CHECK_STATUS(status, VALTRON_E_HANDLE_STALE);
+        CHECK((handle != 0) == (status == VALTRON_OK));
     } else {
         handle = request_from(now_.client, &request);
         while (now_.called == 0) {
@@ -89,7 +91,8 @@ static void one(const char *url, int what, int driver) {
         return;
     }
     if (what == FREE_REQUEST) {
-        CHECK_STATUS(valtron_request_poll(now_.client, handle, 0, &info), VALTRON_E_HANDLE_STALE);
+        if (driver != BY_PERFORM)
+            CHECK_STATUS(valtron_request_poll(now_.client, handle, 0, &info), VALTRON_E_HANDLE_STALE);
     } else {
         info = wait_done(now_.client, handle);
         CHECK_STATUS(info.status, what == CANCEL ? VALTRON_E_CANCELLED : VALTRON_OK);

@@ -32,6 +32,10 @@ pub fn run(log: &mut Log, site: &Site, sanitizer: Option<Sanitizer>) -> Step {
                 }
             }
         }
+        if sanitizer.is_none() && executor == Executor::Single {
+            layout(log, &library, &mut tally)?;
+            packages(log, &library, site, &mut tally)?;
+        }
     }
     tally.result()
 }
@@ -48,6 +52,59 @@ fn sees_races(log: &mut Log, site: &Site, library: &Library, executor: Executor)
         }
     }
     Ok(())
+}
+
+/// The layout in each language that the header promises, besides the one that all tests are in.
+const LAYOUT_LANGUAGES: [&str; 3] = ["gcc -x c -std=c99", "gcc -x c -std=c11", "g++ -x c++ -std=c++17"];
+
+fn layout(log: &mut Log, library: &Library, tally: &mut Tally) -> Step {
+    crate::tools::require("g++")?;
+    for language in LAYOUT_LANGUAGES {
+        let program = out_dir().join("c/layout-strict");
+        let mut command = crate::util::words(&format!("{language} -Wall -Wextra -Wpedantic -Werror -Iinclude"));
+        command.arg("-Itests/c").arg(root().join("tests/c/layout.c")).arg("-o").arg(&program);
+        link(&mut command, library);
+        match log.run(&mut command) {
+            Err(_) => tally.failed.push(format!("layout ({language}): does not compile")),
+            Ok(()) => tally.count(log.exit_code(&mut Command::new(program)), format!("layout ({language})")),
+        }
+    }
+    Ok(())
+}
+
+/// The library installed, found by pkg-config and by CMake, used from C and from C++.
+fn packages(log: &mut Log, library: &Library, site: &Site, tally: &mut Tally) -> Step {
+    for program in ["g++", "pkg-config", "cmake", "make"] {
+        crate::tools::require(program)?;
+    }
+    let (out, sources) = (out_dir().join("packages"), root().join("tests/c/packages"));
+    let _ = std::fs::remove_dir_all(&out);
+    let prefix = out.join("prefix");
+    crate::install::install(library, &prefix)?;
+    let mut command = crate::util::words("pkg-config --cflags --libs valtron_http");
+    let flags = crate::util::output(command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")))?;
+    for (language, name) in [("gcc -std=c99", "get.c"), ("g++ -std=c++17 -fno-exceptions", "get.cpp")] {
+        let program = out.join(format!("pkg-config-{name}.out"));
+        let mut command = crate::util::words(&format!("{language} -Wall -Wextra -Wpedantic -Werror"));
+        command.arg(sources.join(name)).arg("-o").arg(&program).args(flags.split_whitespace());
+        log.run(&mut command)?;
+        let mut command = Command::new(program);
+        command.env("LD_LIBRARY_PATH", prefix.join("lib"));
+        tally.count(run_get(log, command, site), format!("{name} by pkg-config"));
+    }
+    let build = out.join("cmake");
+    let mut command = Command::new("cmake");
+    command.arg("-S").arg(&sources).arg("-B").arg(&build).arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
+    log.run(&mut command)?;
+    log.run(Command::new("cmake").arg("--build").arg(&build))?;
+    for name in ["get_c", "get_cpp"] {
+        tally.count(run_get(log, Command::new(build.join(name)), site), format!("{name} by CMake"));
+    }
+    Ok(())
+}
+
+fn run_get(log: &mut Log, mut command: Command, site: &Site) -> Result<i32, Stop> {
+    log.exit_code(command.arg(format!("{}/hello", site.value("VALTRON_SITE_HTTP"))))
 }
 
 /// The tests of bad input again, under memcheck.

@@ -5,6 +5,7 @@ mod c_tests;
 mod checks;
 mod demo;
 mod header;
+mod install;
 mod interop;
 mod site;
 mod symbols;
@@ -22,6 +23,7 @@ cargo xtask COMMAND
   test                  everything that must be green; exit code 1 when a step fails
       --list            the steps
       --only A[,B]      these steps only
+  install PREFIX        build the library and install it with its header, C++ header, pkg-config and CMake files
   header [--check]      write include/valtron_http.h from src/ffi; with --check fail when it differs
   symbols [FILE]        what the library exports: valtron_ names only
   tidy                  the project's own rules
@@ -39,6 +41,7 @@ fn main() {
     let result = match args.first().map(String::as_str) {
         Some("demo") => demo::run(&rest),
         Some("test") => test::run(&rest),
+        Some("install") => install::run(&rest),
         Some("header") => header::run(&rest),
         Some("symbols") => symbols::run(&rest),
         Some("tidy") => tidy::run(),
