@@ -83,7 +83,7 @@ pub enum ProtocolError {
     ContentLengthInvalid,
     /// A `Content-Length` of more than 64 bits.
     ContentLengthOverflow,
-    /// A byte in a chunk size line that is no hexadecimal digit and ends none (RFC 9112 section 7.1).
+    /// A byte in a chunk size line, before any extension, that has no place there (RFC 9112 section 7.1.1).
     ChunkSizeInvalid {
         /// The byte received.
         byte: u8,
@@ -227,7 +227,7 @@ impl fmt::Display for ProtocolError {
             HeaderValue { at } => write!(f, "a control character in a field value at byte {at}"),
             ContentLengthInvalid => write!(f, "Content-Length is not a decimal number"),
             ContentLengthOverflow => write!(f, "Content-Length does not fit 64 bits"),
-            ChunkSizeInvalid { byte } => write!(f, "byte 0x{byte:02x} in a chunk size"),
+            ChunkSizeInvalid { byte } => write!(f, "byte 0x{byte:02x} in a chunk size line"),
             ChunkSizeOverflow => write!(f, "a chunk size has more than 16 digits"),
             ChunkExtensionInvalid { byte } => write!(f, "control character 0x{byte:02x} in a chunk extension"),
             ChunkLineEnd { byte } => write!(f, "byte 0x{byte:02x} where a chunk needs CRLF"),

@@ -37,7 +37,7 @@ fn read(kind: BodyKind, bytes: &[u8]) -> Outcome {
 fn kinds() {
     let cut = |received, expected| Err(BodyTruncated { received, expected });
     type Row = (BodyKind, &'static [u8], &'static [u8], usize, bool, Result<(), ProtocolError>);
-    let table: [Row; 12] = [
+    let table: [Row; 13] = [
         (BodyKind::None, b"xy", b"", 2, true, Ok(())),
         (BodyKind::Length(0), b"", b"", 0, true, Ok(())),
         (BodyKind::Length(3), b"abcde", b"abc", 2, true, Ok(())),
@@ -49,6 +49,7 @@ fn kinds() {
         (BodyKind::Chunked, b"00A\r\n0123456789\r\n1\r\nx\r\n000\r\n\r\n", b"0123456789x", 0, true, Ok(())),
         (BodyKind::Chunked, b"2;a=\"b;c\";d\r\nhi\r\n0 ; x\r\n\r\n", b"hi", 0, true, Ok(())),
         (BodyKind::Chunked, b"2 \t\r\nhi\r\n0\r\n\r\n", b"hi", 0, true, Ok(())),
+        (BodyKind::Chunked, b"2\t ;a b\r\nhi\r\n0\t\r\n\r\n", b"hi", 0, true, Ok(())),
         (BodyKind::Chunked, b"5\r\nhel", b"hel", 0, false, cut(3, None)),
     ];
     for (kind, bytes, body, left, done, end) in table {
@@ -70,7 +71,7 @@ fn short_input() {
 /// Goal: malformed chunks are refused by name, however they are cut. Method: a table, one error a row.
 #[test]
 fn malformed_chunks() {
-    let table: [(&[u8], ProtocolError); 21] = [
+    let table: [(&[u8], ProtocolError); 28] = [
         (b"+5\r\n", ChunkSizeInvalid { byte: b'+' }),
         (b"-1\r\n", ChunkSizeInvalid { byte: b'-' }),
         (b" 5\r\n", ChunkSizeInvalid { byte: b' ' }),
@@ -79,6 +80,13 @@ fn malformed_chunks() {
         (b"\r\n", ChunkSizeInvalid { byte: b'\r' }),
         (b";a\r\n", ChunkSizeInvalid { byte: b';' }),
         (b"5\n", ChunkSizeInvalid { byte: b'\n' }),
+        (b"5 6\r\n", ChunkSizeInvalid { byte: b'6' }),
+        (b"5 garbage\r\n", ChunkSizeInvalid { byte: b'g' }),
+        (b"1 ;a\r\nxx", ChunkLineEnd { byte: b'x' }),
+        (b"5 \n", ChunkSizeInvalid { byte: b'\n' }),
+        (b"5 \0\r\n", ChunkSizeInvalid { byte: 0 }),
+        (b"5=a\r\n", ChunkSizeInvalid { byte: b'=' }),
+        (b"0 0\r\n\r\n", ChunkSizeInvalid { byte: b'0' }),
         (b"5\rx", ChunkLineEnd { byte: b'x' }),
         (b"5\r\r\n", ChunkLineEnd { byte: b'\r' }),
         (b"10000000000000000\r\n", ChunkSizeOverflow),
