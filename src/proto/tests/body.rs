@@ -71,7 +71,7 @@ fn short_input() {
 /// Goal: malformed chunks are refused by name, however they are cut. Method: a table, one error a row.
 #[test]
 fn malformed_chunks() {
-    let table: [(&[u8], ProtocolError); 28] = [
+    let table: [(&[u8], ProtocolError); 29] = [
         (b"+5\r\n", ChunkSizeInvalid { byte: b'+' }),
         (b"-1\r\n", ChunkSizeInvalid { byte: b'-' }),
         (b" 5\r\n", ChunkSizeInvalid { byte: b' ' }),
@@ -100,6 +100,7 @@ fn malformed_chunks() {
         (b"0\r\na: b\n\r\n", BareLf { at: 4 }),
         (b"0\r\na : b\r\n\r\n", SpaceBeforeColon { at: 1 }),
         (b"0\r\n a: b\r\n\r\n", ObsFold { at: 0 }),
+        (b"0\r\na: b\r\n \r\n\r\n", ObsFold { at: 6 }),
     ];
     for (bytes, error) in table {
         let (_, step, end, _) = read(BodyKind::Chunked, bytes);
@@ -123,6 +124,11 @@ fn trailers() {
     assert_eq!(trailers.iter().collect::<Vec<_>>(), [(&b"Digest"[..], &b"x"[..]), (b"T", b"u")]);
     let (_, step, _, trailers) = read(BodyKind::Chunked, b"0\r\nHost: a\r\n\r\nmore");
     assert_eq!((step, trailers), (Ok((4, true)), None));
+    // Folded values are read as those of a head are (RFC 9112 section 5.2 speaks of the whole message).
+    let (_, step, _, trailers) = read(BodyKind::Chunked, b"0\r\nT: u\r\n\tv\r\nHost: a\r\n b\r\nW: x\r\n\r\n");
+    assert_eq!(step, Ok((0, true)));
+    let trailers = trailers.unwrap();
+    assert_eq!(trailers.iter().collect::<Vec<_>>(), [(&b"T"[..], &b"u   v"[..]), (b"W", b"x")]);
 }
 
 /// Goal: each limit holds to the unit. Method: bodies at the limit, then the limit lowered by one.
