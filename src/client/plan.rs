@@ -164,6 +164,13 @@ impl Plan {
                 format!("headers: header {index} ({name:?}) contradicts the body or the connection"),
             )
             .at_index(index),
+            RequestHeadError::ConnectionOptionMissing { index, .. } | RequestHeadError::HeaderSecret { index, .. } => {
+                HttpClientError::argument(Status::HeaderForbidden, Argument::Headers, format!("headers: {error}"))
+                    .at_index(index)
+            }
+            RequestHeadError::TraceContent => {
+                HttpClientError::argument(Status::MethodUnsupported, Argument::Method, format!("method: {error}"))
+            }
             RequestHeadError::NoMemory => {
                 HttpClientError::argument(Status::NoMemory, Argument::Headers, Status::NoMemory.message())
             }
@@ -178,6 +185,56 @@ impl Plan {
         match Self::new(config, Instant::default()) {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&'static str>) -> HttpClientError {
+        let config = RequestConfig {
+            url: url.to_owned(),
+            method: method.to_owned(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+                .collect(),
+            body: body.map(|text| Arc::new(text) as Body),
+            ..RequestConfig::default()
+        };
+        match Plan::new(config, Instant::default()) {
+            Ok(_) => panic!("{method} {url} {headers:?} {body:?} was accepted"),
+            Err(error) => error,
+        }
+    }
+
+    /// Goal: what may not be sent is refused when the request is made, with the argument, its index and the reason.
+    /// Method: a table, one request a row.
+    #[test]
+    fn what_must_not_be_sent_is_refused_at_creation() {
+        let url = "http://a/";
+        let table = [
+            (refused("GET", url, &[("a", "b"), ("TE", "trailers")], None), Status::HeaderForbidden, Some(1), {
+                "headers: header 1, TE, needs the header `Connection: TE` beside it"
+            }),
+            (refused("GET", url, &[("upgrade", "x")], None), Status::HeaderForbidden, Some(0), {
+                "headers: header 0, Upgrade, needs the header `Connection: Upgrade` beside it"
+            }),
+            (refused("TRACE", url, &[("cookie", "a=b")], None), Status::HeaderForbidden, Some(0), {
+                "headers: header 0, Cookie, must not go out with TRACE, whose answer repeats it"
+            }),
+            // Those of the URL become a field behind the caller's.
+            (refused("TRACE", "http://u:p@a/", &[], None), Status::HeaderForbidden, Some(0), {
+                "headers: header 0, Authorization, must not go out with TRACE, whose answer repeats it"
+            }),
+            (refused("TRACE", url, &[], Some("x")), Status::MethodUnsupported, None, {
+                "method: TRACE has no body (RFC 9110 section 9.3.8)"
+            }),
+        ];
+        for (error, status, index, text) in table {
+            assert_eq!((error.status, error.argument_index, &*error.text), (status, index, text));
         }
     }
 }

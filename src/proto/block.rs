@@ -34,7 +34,8 @@ pub struct HeadBlock {
 }
 
 impl HeadBlock {
-    /// The text the spans point into: the section as received, line ends included.
+    /// The text the spans point into: the section as received, line ends included, but each line folding replaced by
+    /// as many spaces (RFC 9112 section 5.2).
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -80,32 +81,85 @@ impl HeadBlock {
         count: usize,
         keep: impl Fn(&[u8]) -> bool,
     ) -> Result<HeadBlock, ProtocolError> {
-        let mut few = [httparse::EMPTY_HEADER; FIELDS_ON_STACK];
-        let mut many = Vec::new();
-        let slots = match few.get_mut(..count) {
-            Some(slots) => slots,
-            None => {
-                reserve(&mut many, count)?;
-                many.resize(count, httparse::EMPTY_HEADER);
-                &mut many[..]
-            }
-        };
-        let parsed = match httparse::parse_headers(&section[from..], slots) {
-            Ok(Status::Complete((used, parsed))) if from + used == section.len() => parsed,
-            // A blank line ends the section, so "partial" would be a contradiction; the walk below finds its place.
-            _ => return Err(first_fault(section, from)),
-        };
-        let mut fields = Vec::new();
-        reserve(&mut fields, parsed.len())?;
-        fields.extend(parsed.iter().filter(|field| keep(field.name.as_bytes())).map(|field| Field {
-            name: span_in(section, field.name.as_bytes()),
-            value: span_in(section, field.value),
-        }));
         let mut bytes = Vec::new();
         reserve(&mut bytes, section.len())?;
         bytes.extend_from_slice(section);
-        Ok(HeadBlock { bytes: bytes.into_boxed_slice(), fields: fields.into_boxed_slice() })
+        let mut fields = find_fields(&bytes, from, count, &keep);
+        // Folded lines are rare: they are looked for where the parser stumbled over one.
+        if matches!(fields, Err(ProtocolError::ObsFold { .. })) {
+            unfold(&mut bytes, from)?;
+            fields = find_fields(&bytes, from, count, &keep);
+        }
+        Ok(HeadBlock { fields: fields?, bytes: bytes.into_boxed_slice() })
     }
+}
+
+/// Where the fields of `section` lie; see [`HeadBlock::parse`].
+fn find_fields(
+    section: &[u8],
+    from: usize,
+    count: usize,
+    keep: impl Fn(&[u8]) -> bool,
+) -> Result<Box<[Field]>, ProtocolError> {
+    let mut few = [httparse::EMPTY_HEADER; FIELDS_ON_STACK];
+    let mut many = Vec::new();
+    let slots = match few.get_mut(..count) {
+        Some(slots) => slots,
+        None => {
+            reserve(&mut many, count)?;
+            many.resize(count, httparse::EMPTY_HEADER);
+            &mut many[..]
+        }
+    };
+    let parsed = match httparse::parse_headers(&section[from..], slots) {
+        Ok(Status::Complete((used, parsed))) if from + used == section.len() => parsed,
+        // A blank line ends the section, so "partial" would be a contradiction; the walk below finds its place.
+        _ => return Err(first_fault(section, from)),
+    };
+    let mut fields = Vec::new();
+    reserve(&mut fields, parsed.len())?;
+    fields.extend(
+        parsed
+            .iter()
+            .filter(|field| keep(field.name.as_bytes()))
+            .map(|field| Field { name: span_in(section, field.name.as_bytes()), value: span_in(section, field.value) }),
+    );
+    Ok(fields.into_boxed_slice())
+}
+
+/// Replaces each line folding by as many spaces, so that no offset changes: a user agent must read a folded value as
+/// one line (RFC 9112 section 5.2).
+///
+/// Some foldings stay an error, since a reader that knows nothing of them comes to another end of the message:
+/// - before the first field, where there is nothing to continue (section 2.2);
+/// - in a field that says where the body ends;
+/// - a line of whitespace alone, which to some is the blank line that ends the section.
+#[cold]
+fn unfold(section: &mut [u8], from: usize) -> Result<(), ProtocolError> {
+    let mut may_continue = false;
+    let mut start = from;
+    while let Some(length) = memchr::memchr(b'\n', &section[start..]) {
+        // Every LF follows a CR, which belongs to the line end.
+        let line = section[start..start + length].strip_suffix(b"\r").unwrap_or_default();
+        let padding = line.iter().take_while(|&&byte| is_space(byte)).count();
+        if padding == 0 {
+            let name = line.iter().position(|&byte| !is_token_byte(byte)).map_or(line, |end| &line[..end]);
+            may_continue = !FRAMING_FIELDS.iter().any(|field| field.as_bytes().eq_ignore_ascii_case(name));
+        } else if !may_continue || padding == line.len() {
+            return Err(ProtocolError::ObsFold { at: start });
+        } else {
+            // The whitespace on either side is part of the fold (`OWS CRLF RWS`).
+            let line_end = start - 2;
+            let before = section[..line_end].iter().rev().take_while(|&&byte| is_space(byte)).count();
+            section[line_end - before..start + padding].fill(b' ');
+        }
+        start += length + 1;
+    }
+    Ok(())
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// Makes room for `count` elements or says that there is no memory. A head comes from a peer; it must not abort us.
@@ -144,7 +198,7 @@ fn check_line(line: &[u8], start: usize) -> Result<(), ProtocolError> {
     if line.is_empty() {
         return Ok(());
     }
-    if matches!(line[0], b' ' | b'\t') {
+    if is_space(line[0]) {
         return Err(ProtocolError::ObsFold { at: start });
     }
     let colon = line.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(line.len());
@@ -165,3 +219,6 @@ fn check_line(line: &[u8], start: usize) -> Result<(), ProtocolError> {
 
 /// Heads of up to this many fields, nearly all, are parsed without an allocation for the parser's own table (1 KiB).
 const FIELDS_ON_STACK: usize = 32;
+
+/// The fields that say where a message ends (RFC 9112 section 6).
+const FRAMING_FIELDS: [&str; 2] = ["content-length", "transfer-encoding"];

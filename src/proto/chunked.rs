@@ -1,18 +1,19 @@
 //! The chunked transfer coding, byte by byte outside the data (RFC 9112 section 7.1).
 //!
 //! ```text
-//!           digit          ; or space         CR          LF, size > 0
-//! SizeStart ------> Size ------------> Extension --> SizeLf -----------> Data --> DataCr --> DataLf --> SizeStart
-//!                     \_____________________________^   \ LF, size = 0
-//!                                  CR                    `---> TrailerStart --> Trailers --> Done
-//!                                                                    \___ CR ___> EndLf _____^
+//! SizeStart --digit--> Size --CR--> SizeLf --LF, size > 0--> Data --> DataCr --> DataLf --> SizeStart
+//!                      | |          ^ ^ \
+//!         space or tab | | ;     CR | |  `--LF, size = 0--> TrailerStart --> Trailers --> Done
+//!                      v v          | |                            \                       ^
+//!               Padding -;-> Extension |                            `--CR--> EndLf --LF---'
+//!                  `---------CR--------'
 //! ```
 //!
 //! Sizes are read digit by digit with checked arithmetic: no sign, no `0x`, at most 16 digits. Lines end in CRLF and
 //! nothing else, also inside extensions, where a lone LF is known to split readers. A quoted string in an extension
-//! can hold neither CR nor LF, so its quotes need no attention. Space or tab after a size is read as an extension:
-//! before a `;` the grammar has it (BWS), before the line end old servers pad with it, and no reader disagrees about
-//! where the chunk begins.
+//! can hold neither CR nor LF, so its quotes need no attention. Behind a size stand only whitespace (BWS) and then
+//! `;` or the line end: `5 6` is no size. The grammar has the whitespace before `;` alone; before the line end old
+//! servers pad with it, and no reader disagrees about where the chunk begins. It counts as extension.
 
 use super::block::{reserve, HeadBlock};
 use super::body::BodyStep;
@@ -42,6 +43,7 @@ pub(super) struct Chunked {
 enum State {
     SizeStart,
     Size,
+    Padding,
     Extension,
     SizeLf,
     Data,
@@ -105,10 +107,11 @@ impl Chunked {
     fn step(&mut self, byte: u8, received: u64) -> Result<State, ProtocolError> {
         match (self.state, byte) {
             (State::SizeStart | State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.take_digit(byte),
-            (State::Size, b';' | b' ' | b'\t') => self.take_extension_byte(received),
-            (State::Size | State::Extension, b'\r') => Ok(State::SizeLf),
-            (State::SizeStart | State::Size, _) => Err(ProtocolError::ChunkSizeInvalid { byte }),
-            (State::Extension, _) if is_value_byte(byte) => self.take_extension_byte(received),
+            (State::Size | State::Padding, b' ' | b'\t') => self.take_extension_byte(received, State::Padding),
+            (State::Size | State::Padding, b';') => self.take_extension_byte(received, State::Extension),
+            (State::Size | State::Padding | State::Extension, b'\r') => Ok(State::SizeLf),
+            (State::SizeStart | State::Size | State::Padding, _) => Err(ProtocolError::ChunkSizeInvalid { byte }),
+            (State::Extension, _) if is_value_byte(byte) => self.take_extension_byte(received, State::Extension),
             (State::Extension, _) => Err(ProtocolError::ChunkExtensionInvalid { byte }),
             (State::SizeLf, b'\n') if self.size == 0 => Ok(State::TrailerStart),
             (State::SizeLf, b'\n') => Ok(State::Data),
@@ -141,8 +144,8 @@ impl Chunked {
         Ok(State::Size)
     }
 
-    /// One more byte of an extension.
-    fn take_extension_byte(&mut self, received: u64) -> Result<State, ProtocolError> {
+    /// One more byte of an extension, or of the whitespace before it; `next` is the state behind it.
+    fn take_extension_byte(&mut self, received: u64, next: State) -> Result<State, ProtocolError> {
         self.extension += 1;
         self.extensions += 1;
         if self.extension > self.limits.chunk_extension_bytes_max {
@@ -152,7 +155,7 @@ impl Chunked {
         if self.extensions > received.saturating_add(max) {
             return Err(ProtocolError::ChunkExtensionsTooMany { max });
         }
-        Ok(State::Extension)
+        Ok(next)
     }
 
     /// Keeps bytes up to and with the next LF. Answers how many.

@@ -72,6 +72,22 @@ pub enum RequestHeadError {
         /// The field's name.
         name: &'static str,
     },
+    /// A field that is for the next hop alone, without `Connection` naming it (RFC 9110 section 7.6.1).
+    ConnectionOptionMissing {
+        /// Which of the caller's fields.
+        index: usize,
+        /// The field's name, which is the option, too.
+        name: &'static str,
+    },
+    /// A field with a secret in a TRACE, whose answer gives it to whoever reads it (RFC 9110 section 9.3.8).
+    HeaderSecret {
+        /// Which of the caller's fields.
+        index: usize,
+        /// The field's name.
+        name: &'static str,
+    },
+    /// A TRACE with content (RFC 9110 section 9.3.8).
+    TraceContent,
     /// No memory for the head.
     NoMemory,
 }
@@ -142,6 +158,9 @@ impl RequestHead<'_> {
             return Err(RequestHeadError::MethodNotToken);
         }
         check_target(self.method, self.target)?;
+        if self.method == "TRACE" && !matches!(self.body, RequestBody::None | RequestBody::Length(0)) {
+            return Err(RequestHeadError::TraceContent);
+        }
         let mut host = None;
         for (index, (name, value)) in self.headers.iter().enumerate() {
             validate_header(name, value).map_err(|fault| match fault {
@@ -158,8 +177,8 @@ impl RequestHead<'_> {
                     return Err(RequestHeadError::HeaderValue { index, at });
                 }
                 host = Some(value);
-            } else if let Some(name) = self.contradiction(name, trim_ows(value)) {
-                return Err(RequestHeadError::HeaderForbidden { index, name });
+            } else {
+                self.check_meaning(index, name, trim_ows(value))?;
             }
         }
         match (host, host_fault(self.host.as_bytes())) {
@@ -169,45 +188,47 @@ impl RequestHead<'_> {
         }
     }
 
-    /// The name of the field if it must not be sent as it is.
+    /// Whether a field may be sent as it is.
     ///
     /// - `Content-Length`: only the length of the body, which is then written once.
     /// - `Transfer-Encoding`, `Trailer`: never; chunks are written here and carry no trailers.
     /// - `Connection`: only `close`, `keep-alive`, `upgrade` and `te`. Any other option names a field that the next
     ///   proxy then removes, a way to strip fields from a request (RFC 9110 section 7.6.1).
     /// - `Upgrade`: only with `Connection: upgrade` (RFC 9110 section 7.8).
-    /// - `TE`: only `trailers`; no transfer coding but chunked is read here (RFC 9110 section 10.1.4).
+    /// - `TE`: only `trailers`, no transfer coding but chunked is read here; and only with `Connection: TE` (RFC 9110
+    ///   section 10.1.4).
     /// - `Expect`: only `100-continue`, and only with a body (RFC 9110 section 10.1.1).
-    fn contradiction(&self, name: &[u8], value: &[u8]) -> Option<&'static str> {
-        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    /// - Credentials and cookies: not in a TRACE (RFC 9110 section 9.3.8).
+    fn check_meaning(&self, index: usize, name: &[u8], value: &[u8]) -> Result<(), RequestHeadError> {
+        let is = |other: &&str| name.eq_ignore_ascii_case(other.as_bytes());
         let says = |other: &str| value.eq_ignore_ascii_case(other.as_bytes());
-        if is("content-length") {
-            let length = match self.body {
-                RequestBody::None => Some(0),
-                RequestBody::Length(length) => Some(length),
-                RequestBody::Chunked => None,
-            };
-            return (length.is_none() || parse_decimal(value).ok() != length).then_some("Content-Length");
+        if let Some(&name) = SECRET_FIELDS.iter().find(|field| self.method == "TRACE" && is(field)) {
+            return Err(RequestHeadError::HeaderSecret { index, name });
         }
-        if is("transfer-encoding") {
-            return Some("Transfer-Encoding");
+        let Some(&name) = JUDGED_FIELDS.iter().find(|field| is(field)) else {
+            return Ok(());
+        };
+        let fits = match name {
+            "Content-Length" => parse_decimal(value).ok().is_some_and(|length| match self.body {
+                RequestBody::None => length == 0,
+                RequestBody::Length(due) => length == due,
+                RequestBody::Chunked => false,
+            }),
+            "Connection" => list_members(value)
+                .all(|member| CONNECTION_OPTIONS.iter().any(|option| option.as_bytes().eq_ignore_ascii_case(member))),
+            "TE" => says("trailers"),
+            "Expect" => says("100-continue") && !matches!(self.body, RequestBody::None | RequestBody::Length(0)),
+            "Upgrade" => true,
+            // `Transfer-Encoding` and `Trailer`.
+            _ => false,
+        };
+        if !fits {
+            return Err(RequestHeadError::HeaderForbidden { index, name });
         }
-        if is("trailer") {
-            return Some("Trailer");
+        if matches!(name, "TE" | "Upgrade") && !self.has_connection_option(name.as_bytes()) {
+            return Err(RequestHeadError::ConnectionOptionMissing { index, name });
         }
-        if is("connection") {
-            let known =
-                |member: &[u8]| CONNECTION_OPTIONS.iter().any(|option| option.as_bytes().eq_ignore_ascii_case(member));
-            return (!list_members(value).all(known)).then_some("Connection");
-        }
-        if is("upgrade") {
-            return (!self.has_connection_option(b"upgrade")).then_some("Upgrade");
-        }
-        if is("te") {
-            return (!says("trailers")).then_some("TE");
-        }
-        (is("expect") && (!says("100-continue") || matches!(self.body, RequestBody::None | RequestBody::Length(0))))
-            .then_some("Expect")
+        Ok(())
     }
 
     /// Whether the caller's `Connection` fields name `option`.
@@ -286,6 +307,13 @@ impl fmt::Display for RequestHeadError {
             RequestHeadError::HeaderForbidden { index, name } => {
                 write!(f, "header {index}, {name}, contradicts the body or the connection")
             }
+            RequestHeadError::ConnectionOptionMissing { index, name } => {
+                write!(f, "header {index}, {name}, needs the header `Connection: {name}` beside it")
+            }
+            RequestHeadError::HeaderSecret { index, name } => {
+                write!(f, "header {index}, {name}, must not go out with TRACE, whose answer repeats it")
+            }
+            RequestHeadError::TraceContent => write!(f, "TRACE has no body (RFC 9110 section 9.3.8)"),
             RequestHeadError::NoMemory => write!(f, "no memory for the request head"),
         }
     }
@@ -301,6 +329,13 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Connection options a caller may name.
 const CONNECTION_OPTIONS: [&str; 4] = ["close", "keep-alive", "upgrade", "te"];
+
+/// Fields that mean something for framing or for the connection, so that not every value of them may be sent.
+const JUDGED_FIELDS: [&str; 7] =
+    ["Content-Length", "Transfer-Encoding", "Trailer", "Connection", "Upgrade", "TE", "Expect"];
+
+/// Fields with secrets, the same as stay behind when a redirect leads to another origin.
+const SECRET_FIELDS: [&str; 3] = ["Authorization", "Cookie", "Proxy-Authorization"];
 
 /// More than all this file adds to what the caller gave: version, `Host`, the longest framing field, line ends.
 const OWN_BYTES_MAX: usize = 96;

@@ -33,7 +33,7 @@ pub enum ProtocolError {
     },
     /// An empty line before the status line.
     LeadingEmptyLine,
-    /// A version other than HTTP/1.0 and HTTP/1.1.
+    /// A major version other than 1.
     VersionUnsupported,
     /// The status line is not `HTTP-version SP status-code [SP reason]` (RFC 9112 section 4).
     StatusLine {
@@ -57,9 +57,10 @@ pub enum ProtocolError {
         /// Where the CR is.
         at: usize,
     },
-    /// A line that continues the one before it (RFC 9112 section 5.2).
+    /// A line that begins with whitespace where none may be: before the first field, as the continuation of a field
+    /// that says where the body ends, or holding nothing else (RFC 9112 sections 2.2 and 5.2).
     ObsFold {
-        /// Where the continuation begins.
+        /// Where the line begins.
         at: usize,
     },
     /// Whitespace between a field name and its colon (RFC 9112 section 5.1).
@@ -83,7 +84,7 @@ pub enum ProtocolError {
     ContentLengthInvalid,
     /// A `Content-Length` of more than 64 bits.
     ContentLengthOverflow,
-    /// A byte in a chunk size line that is no hexadecimal digit and ends none (RFC 9112 section 7.1).
+    /// A byte in a chunk size line, before any extension, that has no place there (RFC 9112 section 7.1.1).
     ChunkSizeInvalid {
         /// The byte received.
         byte: u8,
@@ -216,18 +217,18 @@ impl fmt::Display for ProtocolError {
             PeerSpeaksHttp2 => write!(f, "the peer speaks HTTP/2 where HTTP/1.1 was expected"),
             NotHttp { at } => write!(f, "the answer is not HTTP/1.x: byte {at} does not fit `HTTP/`"),
             LeadingEmptyLine => write!(f, "an empty line stands before the status line"),
-            VersionUnsupported => write!(f, "the status line names a version other than HTTP/1.0 and HTTP/1.1"),
+            VersionUnsupported => write!(f, "the status line names a version other than HTTP/1.x"),
             StatusLine { at } => write!(f, "the status line is malformed at byte {at}"),
             StatusOutOfRange { status } => write!(f, "the status code {status:03} is below 100"),
             BareLf { at } => write!(f, "a line ends in LF without CR at byte {at}"),
             BareCr { at } => write!(f, "a CR without LF at byte {at}"),
-            ObsFold { at } => write!(f, "a folded field line at byte {at}"),
+            ObsFold { at } => write!(f, "a line of the header begins with whitespace at byte {at}"),
             SpaceBeforeColon { at } => write!(f, "whitespace between a field name and its colon at byte {at}"),
             HeaderName { at } => write!(f, "a malformed field name at byte {at}"),
             HeaderValue { at } => write!(f, "a control character in a field value at byte {at}"),
             ContentLengthInvalid => write!(f, "Content-Length is not a decimal number"),
             ContentLengthOverflow => write!(f, "Content-Length does not fit 64 bits"),
-            ChunkSizeInvalid { byte } => write!(f, "byte 0x{byte:02x} in a chunk size"),
+            ChunkSizeInvalid { byte } => write!(f, "byte 0x{byte:02x} in a chunk size line"),
             ChunkSizeOverflow => write!(f, "a chunk size has more than 16 digits"),
             ChunkExtensionInvalid { byte } => write!(f, "control character 0x{byte:02x} in a chunk extension"),
             ChunkLineEnd { byte } => write!(f, "byte 0x{byte:02x} where a chunk needs CRLF"),

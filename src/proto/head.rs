@@ -3,11 +3,15 @@
 //! A search for the closing blank line looks at each byte once; only a complete head is parsed. A head that arrives
 //! byte by byte therefore costs time in proportion to its length.
 //!
-//! Where RFC 9112 lets a recipient be lenient, this reader is not: readers that disagree about where a line or a head
-//! ends are what response splitting lives on. Lines end in CRLF and nothing else, no line is folded, no empty line
-//! stands before the status line (section 2.2 allows that tolerance to servers only), no space before a colon. The
-//! one leniency kept is a missing space after the status code when the reason is missing too: it is common and
-//! harmless.
+//! Lines end in CRLF and nothing else, no space stands before a colon, no empty line before the status line (RFC 9112
+//! section 2.2 allows that tolerance to servers only), no control character in a value. RFC 9112 would let a recipient
+//! be more lenient in most of this, but readers that disagree about where a line or a head ends are what response
+//! splitting lives on. Kept are leniencies about which readers cannot disagree:
+//!
+//! - A missing space after the status code when the reason is missing too (section 4), common and harmless.
+//! - A higher minor version, read as HTTP/1.1 (RFC 9110 section 2.5).
+//! - A folded value, read as one line (section 5.2 demands it), but in none of the fields that frame the message:
+//!   `block.rs`.
 
 use super::block::{HeadBlock, Span};
 use super::error::ProtocolError;
@@ -46,7 +50,8 @@ pub enum HeadStep {
 pub struct ResponseHead {
     /// The status code, 100 to 999 (RFC 9110 section 15).
     pub status: u16,
-    /// The minor version: 0 for HTTP/1.0, 1 for HTTP/1.1.
+    /// The minor version as received: 0 for HTTP/1.0, 1 for HTTP/1.1. A higher one is read as 1, the highest there is
+    /// (RFC 9110 section 2.5).
     pub version_minor: u8,
     /// Where the reason phrase lies in the block; empty if there is none.
     pub reason: Span,
@@ -203,9 +208,7 @@ fn parse_status_line(line: &[u8]) -> Result<(u8, u16), ProtocolError> {
         return Err(ProtocolError::StatusLine { at: line.len().min(HTTP_1.len()) });
     };
     let version_minor = match rest.first() {
-        Some(b'0') => 0,
-        Some(b'1') => 1,
-        Some(b'2'..=b'9') => return Err(ProtocolError::VersionUnsupported),
+        Some(digit @ b'0'..=b'9') => digit - b'0',
         _ => return Err(ProtocolError::StatusLine { at: 7 }),
     };
     if rest.get(1) != Some(&b' ') {
@@ -233,7 +236,7 @@ fn parse_status_line(line: &[u8]) -> Result<(u8, u16), ProtocolError> {
     Ok((version_minor, status))
 }
 
-/// What a response of either version we read opens with.
+/// What a response of any version we read opens with.
 const HTTP_1: &[u8] = b"HTTP/1.";
 
 /// Where the reason phrase begins, after `HTTP/1.1 200 `.

@@ -37,7 +37,7 @@ fn read(kind: BodyKind, bytes: &[u8]) -> Outcome {
 fn kinds() {
     let cut = |received, expected| Err(BodyTruncated { received, expected });
     type Row = (BodyKind, &'static [u8], &'static [u8], usize, bool, Result<(), ProtocolError>);
-    let table: [Row; 12] = [
+    let table: [Row; 13] = [
         (BodyKind::None, b"xy", b"", 2, true, Ok(())),
         (BodyKind::Length(0), b"", b"", 0, true, Ok(())),
         (BodyKind::Length(3), b"abcde", b"abc", 2, true, Ok(())),
@@ -49,6 +49,7 @@ fn kinds() {
         (BodyKind::Chunked, b"00A\r\n0123456789\r\n1\r\nx\r\n000\r\n\r\n", b"0123456789x", 0, true, Ok(())),
         (BodyKind::Chunked, b"2;a=\"b;c\";d\r\nhi\r\n0 ; x\r\n\r\n", b"hi", 0, true, Ok(())),
         (BodyKind::Chunked, b"2 \t\r\nhi\r\n0\r\n\r\n", b"hi", 0, true, Ok(())),
+        (BodyKind::Chunked, b"2\t ;a b\r\nhi\r\n0\t\r\n\r\n", b"hi", 0, true, Ok(())),
         (BodyKind::Chunked, b"5\r\nhel", b"hel", 0, false, cut(3, None)),
     ];
     for (kind, bytes, body, left, done, end) in table {
@@ -70,7 +71,7 @@ fn short_input() {
 /// Goal: malformed chunks are refused by name, however they are cut. Method: a table, one error a row.
 #[test]
 fn malformed_chunks() {
-    let table: [(&[u8], ProtocolError); 21] = [
+    let table: [(&[u8], ProtocolError); 29] = [
         (b"+5\r\n", ChunkSizeInvalid { byte: b'+' }),
         (b"-1\r\n", ChunkSizeInvalid { byte: b'-' }),
         (b" 5\r\n", ChunkSizeInvalid { byte: b' ' }),
@@ -79,6 +80,13 @@ fn malformed_chunks() {
         (b"\r\n", ChunkSizeInvalid { byte: b'\r' }),
         (b";a\r\n", ChunkSizeInvalid { byte: b';' }),
         (b"5\n", ChunkSizeInvalid { byte: b'\n' }),
+        (b"5 6\r\n", ChunkSizeInvalid { byte: b'6' }),
+        (b"5 garbage\r\n", ChunkSizeInvalid { byte: b'g' }),
+        (b"1 ;a\r\nxx", ChunkLineEnd { byte: b'x' }),
+        (b"5 \n", ChunkSizeInvalid { byte: b'\n' }),
+        (b"5 \0\r\n", ChunkSizeInvalid { byte: 0 }),
+        (b"5=a\r\n", ChunkSizeInvalid { byte: b'=' }),
+        (b"0 0\r\n\r\n", ChunkSizeInvalid { byte: b'0' }),
         (b"5\rx", ChunkLineEnd { byte: b'x' }),
         (b"5\r\r\n", ChunkLineEnd { byte: b'\r' }),
         (b"10000000000000000\r\n", ChunkSizeOverflow),
@@ -92,6 +100,7 @@ fn malformed_chunks() {
         (b"0\r\na: b\n\r\n", BareLf { at: 4 }),
         (b"0\r\na : b\r\n\r\n", SpaceBeforeColon { at: 1 }),
         (b"0\r\n a: b\r\n\r\n", ObsFold { at: 0 }),
+        (b"0\r\na: b\r\n \r\n\r\n", ObsFold { at: 6 }),
     ];
     for (bytes, error) in table {
         let (_, step, end, _) = read(BodyKind::Chunked, bytes);
@@ -115,6 +124,11 @@ fn trailers() {
     assert_eq!(trailers.iter().collect::<Vec<_>>(), [(&b"Digest"[..], &b"x"[..]), (b"T", b"u")]);
     let (_, step, _, trailers) = read(BodyKind::Chunked, b"0\r\nHost: a\r\n\r\nmore");
     assert_eq!((step, trailers), (Ok((4, true)), None));
+    // Folded values are read as those of a head are (RFC 9112 section 5.2 speaks of the whole message).
+    let (_, step, _, trailers) = read(BodyKind::Chunked, b"0\r\nT: u\r\n\tv\r\nHost: a\r\n b\r\nW: x\r\n\r\n");
+    assert_eq!(step, Ok((0, true)));
+    let trailers = trailers.unwrap();
+    assert_eq!(trailers.iter().collect::<Vec<_>>(), [(&b"T"[..], &b"u   v"[..]), (b"W", b"x")]);
 }
 
 /// Goal: each limit holds to the unit. Method: bodies at the limit, then the limit lowered by one.

@@ -18,7 +18,7 @@ fn encode(method: &str, target: &str, headers: Fields, body: RequestBody) -> Res
 #[test]
 fn accepted() {
     use RequestBody::{Chunked, Length, None};
-    let table: [(&str, &str, Fields, RequestBody, &str); 15] = [
+    let table: [(&str, &str, Fields, RequestBody, &str); 18] = [
         ("GET", "/", &[], None, "GET / HTTP/1.1\r\nHost: h:8\r\n\r\n"),
         ("POST", "/", &[], None, "POST / HTTP/1.1\r\nHost: h:8\r\nContent-Length: 0\r\n\r\n"),
         ("DELETE", "/", &[], Length(0), "DELETE / HTTP/1.1\r\nHost: h:8\r\nContent-Length: 0\r\n\r\n"),
@@ -35,6 +35,16 @@ fn accepted() {
         ("GET", "/", &[(b"Content-Length", b"0")], None, "GET / HTTP/1.1\r\nHost: h:8\r\nContent-Length: 0\r\n\r\n"),
         ("GET", "/", &[(b"Connection", b"Close, te"), (b"TE", b"trailers")], None, {
             "GET / HTTP/1.1\r\nHost: h:8\r\nConnection: Close, te\r\nTE: trailers\r\n\r\n"
+        }),
+        ("GET", "/", &[(b"te", b"Trailers"), (b"Connection", b"close"), (b"connection", b"TE")], None, {
+            "GET / HTTP/1.1\r\nHost: h:8\r\nte: Trailers\r\nConnection: close\r\nconnection: TE\r\n\r\n"
+        }),
+        ("TRACE", "/", &[(b"Max-Forwards", b"0")], None, {
+            "TRACE / HTTP/1.1\r\nHost: h:8\r\nMax-Forwards: 0\r\n\r\n"
+        }),
+        // Method names are case-sensitive: this is another method, of which we know nothing (RFC 9110 section 9.1).
+        ("trace", "/", &[(b"Cookie", b"a=b")], Length(1), {
+            "trace / HTTP/1.1\r\nHost: h:8\r\nCookie: a=b\r\nContent-Length: 1\r\n\r\n"
         }),
         ("GET", "/", &[(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")], None, {
             "GET / HTTP/1.1\r\nHost: h:8\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
@@ -53,7 +63,9 @@ fn accepted() {
 fn refused() {
     use RequestBody::{Chunked, Length, None};
     let forbidden = |index, name| HeaderForbidden { index, name };
-    let table: [(&str, &str, Fields, RequestBody, RequestHeadError); 32] = [
+    let unnamed = |index, name| ConnectionOptionMissing { index, name };
+    let secret = |index, name| HeaderSecret { index, name };
+    let table: [(&str, &str, Fields, RequestBody, RequestHeadError); 40] = [
         ("", "/", &[], None, MethodNotToken),
         ("GET /x", "/", &[], None, MethodNotToken),
         ("G\r\n", "/", &[], None, MethodNotToken),
@@ -81,8 +93,16 @@ fn refused() {
         ("GET", "/", &[(b"Content-Length", b"1")], None, forbidden(0, "Content-Length")),
         ("PUT", "/", &[(b"Transfer-Encoding", b"chunked")], Chunked, forbidden(0, "Transfer-Encoding")),
         ("GET", "/", &[(b"Connection", b"close, Cookie")], None, forbidden(0, "Connection")),
-        ("GET", "/", &[(b"Upgrade", b"websocket")], None, forbidden(0, "Upgrade")),
+        ("GET", "/", &[(b"Upgrade", b"websocket")], None, unnamed(0, "Upgrade")),
+        ("GET", "/", &[(b"a", b"b"), (b"te", b"trailers")], None, unnamed(1, "TE")),
+        ("GET", "/", &[(b"TE", b"trailers"), (b"Connection", b"close, Upgrade")], None, unnamed(0, "TE")),
         ("GET", "/", &[(b"TE", b"gzip")], None, forbidden(0, "TE")),
+        ("GET", "/", &[(b"TE", b"gzip, trailers"), (b"Connection", b"TE")], None, forbidden(0, "TE")),
+        ("TRACE", "/", &[], Length(1), TraceContent),
+        ("TRACE", "/", &[], Chunked, TraceContent),
+        ("TRACE", "/", &[(b"a", b"b"), (b"authorization", b"Basic eA==")], None, secret(1, "Authorization")),
+        ("TRACE", "/", &[(b"Cookie", b"a=b")], None, secret(0, "Cookie")),
+        ("TRACE", "/", &[(b"Proxy-Authorization", b"x")], None, secret(0, "Proxy-Authorization")),
         ("PUT", "/", &[(b"Trailer", b"x")], Chunked, forbidden(0, "Trailer")),
         ("GET", "/", &[(b"Expect", b"100-continue")], None, forbidden(0, "Expect")),
         ("PUT", "/", &[(b"Expect", b"200-ok")], Length(7), forbidden(0, "Expect")),

@@ -26,6 +26,9 @@ fn accepted() {
         ("GET", "1.1 204 No Content\nContent-Length: x", None, Err(CloseReason::ForbiddenFraming)),
         ("GET", "1.1 204 No Content\nTransfer-Encoding: chunked", None, Err(CloseReason::ForbiddenFraming)),
         ("GET", "1.1 304 Not Modified\nContent-Length: 5", None, KEEP),
+        ("GET", "1.1 304 Not Modified\nTransfer-Encoding: chunked", None, KEEP),
+        ("HEAD", "1.1 200 OK\nTransfer-Encoding: chunked\nContent-Length: 5", None, KEEP),
+        ("HEAD", "1.0 200 OK\nTransfer-Encoding: chunked\nConnection: keep-alive", None, KEEP),
         ("GET", "1.1 101 Switching\nUpgrade: websocket\nConnection: upgrade", None, Err(CloseReason::Upgrade)),
         // Rule 2: CONNECT.
         ("CONNECT", "1.1 200 OK\nContent-Length: 5", None, Err(CloseReason::Tunnel)),
@@ -48,7 +51,15 @@ fn accepted() {
         ("GET", "1.1 200 OK\nContent-Length: 5, 5", Length(5), KEEP),
         ("GET", "1.1 200 OK\nContent-Length: 5\nContent-Length: 5", Length(5), KEEP),
         ("GET", "1.1 999 Odd\nContent-Length: 5", Length(5), KEEP),
+        // 205 has no content by its meaning, but no rule of its own for where it ends (RFC 9110 section 15.3.6).
+        ("GET", "1.1 205 Reset\nContent-Length: 0", Length(0), KEEP),
+        ("GET", "1.1 205 Reset\nContent-Length: 5", Length(5), KEEP),
+        ("GET", "1.1 205 Reset\nTransfer-Encoding: chunked", Chunked, KEEP),
+        // A minor version above 1 has the framing of 1 (RFC 9110 section 2.5).
+        ("GET", "1.2 200 OK\nTransfer-Encoding: chunked", Chunked, KEEP),
+        ("GET", "1.9 200 OK\nContent-Length: 5", Length(5), KEEP),
         // Rule 8: until close.
+        ("GET", "1.1 205 Reset", UntilClose, Err(CloseReason::UntilClose)),
         ("GET", "1.1 200 OK", UntilClose, Err(CloseReason::UntilClose)),
         ("POST", "1.0 200 OK\nConnection: keep-alive", UntilClose, Err(CloseReason::UntilClose)),
         // Section 9.3: persistence.
@@ -94,6 +105,9 @@ fn refused() {
         ("1.1 200 OK\nContent-Length: 5 5", ContentLengthInvalid),
         ("1.1 200 OK\nContent-Length: 0x5", ContentLengthInvalid),
         ("1.1 200 OK\nContent-Length: 5,", ContentLengthInvalid),
+        ("1.1 200 OK\nContent-Length: 5;a", ContentLengthInvalid),
+        ("1.1 200 OK\nContent-Length: 5\nContent-Length:", ContentLengthInvalid),
+        ("1.1 200 OK\nContent-Length: \u{661}", ContentLengthInvalid),
         ("1.1 200 OK\nContent-Length:", ContentLengthInvalid),
         ("1.1 200 OK\nContent-Length: 18446744073709551616", ContentLengthOverflow),
         // Rule 1: behind an interim head the next head is awaited.

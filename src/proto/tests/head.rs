@@ -27,8 +27,11 @@ fn read(bytes: &[u8]) -> Heads {
 #[test]
 fn legal_heads() {
     type Row = (&'static [u8], u16, u8, &'static [u8], &'static [(&'static str, &'static [u8])]);
-    let table: [Row; 6] = [
+    let table: [Row; 8] = [
         (b"HTTP/1.1 200 OK\r\n\r\n", 200, 1, b"OK", &[]),
+        // A higher minor version is read as the highest we know (RFC 9110 section 2.5).
+        (b"HTTP/1.2 200 OK\r\n\r\n", 200, 2, b"OK", &[]),
+        (b"HTTP/1.9 200\r\na: b\r\n\r\n", 200, 9, b"", &[("a", b"b")]),
         (b"HTTP/1.0 404 Not Found\r\na:b\r\n\r\n", 404, 0, b"Not Found", &[("A", b"b")]),
         (b"HTTP/1.1 204\r\n\r\n", 204, 1, b"", &[]),
         (b"HTTP/1.1 999 \r\nX: \t y z \t\r\nE:\r\n\r\n", 999, 1, b"", &[("x", b"y z"), ("e", b"")]),
@@ -63,7 +66,7 @@ fn look_ups() {
 /// Goal: what is not HTTP/1.1 is refused by name and place, however it is cut. Method: a table, one error a row.
 #[test]
 fn malformed_heads() {
-    let table: [(&[u8], ProtocolError); 35] = [
+    let table: [(&[u8], ProtocolError); 48] = [
         (b"\x15\x03\x01\x00\x02\x02\x46", PeerSpeaksTls),
         (b"\x16\x03\x03\x00\x31", PeerSpeaksTls),
         (b"\x16HTTP", NotHttp { at: 0 }),
@@ -72,7 +75,9 @@ fn malformed_heads() {
         (b"\0\0\x0a\x05\0\0\0\0\0", NotHttp { at: 0 }),
         (b"HTTP/2 200\r\n\r\n", VersionUnsupported),
         (b"HTTP/0.9 200 OK\r\n\r\n", VersionUnsupported),
-        (b"HTTP/1.2 200 OK\r\n\r\n", VersionUnsupported),
+        (b"HTTP/2.0 200 OK\r\n\r\n", VersionUnsupported),
+        (b"HTTP/1.10 200 OK\r\n\r\n", StatusLine { at: 8 }),
+        (b"HTTP/1.x 200 OK\r\n\r\n", StatusLine { at: 7 }),
         (b"HTTP/11.1 200 OK\r\n\r\n", VersionUnsupported),
         (b"http/1.1 200 OK\r\n\r\n", NotHttp { at: 0 }),
         (b"<html>", NotHttp { at: 0 }),
@@ -92,8 +97,19 @@ fn malformed_heads() {
         (b"HTTP/1.1 200 OK\r\na: b\n\r\n", BareLf { at: 21 }),
         (b"HTTP/1.1 200 OK\r\na: b\r\n\n", BareLf { at: 23 }),
         (b"HTTP/1.1 200 OK\r\na: b\rc\r\n\r\n", BareCr { at: 21 }),
-        (b"HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n", ObsFold { at: 23 }),
         (b"HTTP/1.1 200 OK\r\n a: b\r\n\r\n", ObsFold { at: 17 }),
+        (b"HTTP/1.1 200 OK\r\n\ta: b\r\nc: d\r\n\r\n", ObsFold { at: 17 }),
+        (b"HTTP/1.1 200 OK\r\n \r\na: b\r\n\r\n", ObsFold { at: 17 }),
+        (b"HTTP/1.1 200 OK\r\na: b\r\n \r\n\r\n", ObsFold { at: 23 }),
+        (b"HTTP/1.1 200 OK\r\na: b\r\n c\r\n\t \r\n\r\n", ObsFold { at: 27 }),
+        (b"HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\n", ObsFold { at: 34 }),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n 0\r\n\r\n", ObsFold { at: 36 }),
+        (b"HTTP/1.1 200 OK\r\na: b\r\nTransfer-Encoding: x,\r\n\tchunked\r\n\r\n", ObsFold { at: 46 }),
+        (b"HTTP/1.1 200 OK\r\na\r\n b: c\r\n\r\n", HeaderName { at: 18 }),
+        (b"HTTP/1.1 200 OK\r\na\r\n : c\r\n\r\n", HeaderName { at: 18 }),
+        (b"HTTP/1.1 200 OK\r\na: b\r\n c\0\r\n\r\n", HeaderValue { at: 25 }),
+        (b"HTTP/1.1 200 OK\r\na: b\r\n c\rd\r\n\r\n", BareCr { at: 25 }),
+        (b"HTTP/1.1 200 OK\r\na: b\n c\r\n\r\n", BareLf { at: 21 }),
         (b"HTTP/1.1 200 OK\r\na : b\r\n\r\n", SpaceBeforeColon { at: 18 }),
         (b"HTTP/1.1 200 OK\r\n: b\r\n\r\n", HeaderName { at: 17 }),
         (b"HTTP/1.1 200 OK\r\nab\r\n\r\n", HeaderName { at: 19 }),
@@ -102,6 +118,51 @@ fn malformed_heads() {
     ];
     for (bytes, error) in table {
         assert_eq!(read(bytes), Err(error), "{:?}", String::from_utf8_lossy(bytes));
+    }
+}
+
+/// Goal: a folded value is read as one line, its folds spaces (RFC 9112 section 5.2), and nothing else moves. Method: a
+/// table of field sections, each with the same section after the folds were replaced, and the fields in it.
+#[test]
+fn folded_values() {
+    type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+    let table: [Row; 7] = [
+        ("a: b\r\n c\r\n", "a: b   c\r\n", &[("a", "b   c")]),
+        ("a: b \t\r\n\t c\r\nd: e\r\n", "a: b      c\r\nd: e\r\n", &[("a", "b      c"), ("d", "e")]),
+        ("a: b\r\n c\r\n\td\r\n", "a: b   c   d\r\n", &[("a", "b   c   d")]),
+        ("a:\r\n b\r\n", "a:   b\r\n", &[("a", "b")]),
+        ("a:\t\r\n b\t\r\n", "a:    b\t\r\n", &[("a", "b")]),
+        ("x: y\r\na: b\r\n c: d\r\ne: f\r\n", "x: y\r\na: b   c: d\r\ne: f\r\n", {
+            &[("x", "y"), ("a", "b   c: d"), ("e", "f")]
+        }),
+        // To a folding reader this is one field. One that does not fold is not us.
+        ("a: b\r\n Content-Length: 5\r\n", "a: b   Content-Length: 5\r\n", &[("a", "b   Content-Length: 5")]),
+    ];
+    for (section, unfolded, fields) in table {
+        let text = format!("HTTP/1.1 200 OK\r\n{section}\r\n");
+        let heads = read(text.as_bytes()).unwrap();
+        let [(used, head)] = &heads[..] else { panic!("{heads:?}") };
+        assert_eq!(*used, text.len(), "{section:?}");
+        let expected = format!("HTTP/1.1 200 OK\r\n{unfolded}\r\n");
+        assert_eq!(String::from_utf8_lossy(head.block.bytes()), expected);
+        let wanted: Vec<_> = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        assert_eq!(head.iter().collect::<Vec<_>>(), wanted, "{section:?}");
+    }
+}
+
+/// Goal: folds cost time in proportion to the head and count as lines. Method: a head of folds alone at the limit of
+/// lines, and one more.
+#[test]
+fn many_folds() {
+    let limits = Limits { header_count_max: 4_000, ..Limits::default() };
+    for (folds, ok) in [(3_999, true), (4_000, false)] {
+        let bytes = format!("HTTP/1.1 200 OK\r\na: b\r\n{}\r\n", "  c\r\n".repeat(folds));
+        match HeadReader::new().parse(bytes.as_bytes(), &limits) {
+            Ok(HeadStep::Complete { head, .. }) => {
+                assert!(ok && head.get("a").is_some_and(|value| value.len() == 1 + 5 * folds));
+            }
+            other => assert_eq!((ok, other), (false, Err(HeadersTooMany { max: 4_000 }))),
+        }
     }
 }
 
@@ -175,6 +236,22 @@ fn against_httparse() {
             let accepted = theirs.parse(&bytes);
             let text = String::from_utf8_lossy(&bytes);
             match HeadReader::new().parse(&bytes, &Limits::default()) {
+                // They know no version above 1.1.
+                Ok(HeadStep::Complete { head, .. }) if head.version_minor > 1 => {
+                    assert_eq!(accepted, Err(httparse::Error::Version), "{text:?}");
+                }
+                // They fold when told to, but leave the folds where they are.
+                Ok(HeadStep::Complete { head, .. })
+                    if bytes.windows(2).any(|pair| pair == b"\n " || pair == b"\n\t") =>
+                {
+                    let mut config = httparse::ParserConfig::default();
+                    config.allow_obsolete_multiline_headers_in_responses(true);
+                    let mut slots = [httparse::EMPTY_HEADER; 8];
+                    let mut theirs = httparse::Response::new(&mut slots);
+                    let accepted = config.parse_response(&mut theirs, &bytes);
+                    assert!(accepted.is_ok_and(|status| status.is_complete()), "{text:?}");
+                    assert_eq!(theirs.headers.len(), head.iter().count(), "{text:?}");
+                }
                 Ok(HeadStep::Complete { used, head }) => {
                     assert_eq!(accepted, Ok(httparse::Status::Complete(used)), "{text:?}");
                     assert_eq!((theirs.code, theirs.version), (Some(head.status), Some(head.version_minor)));
