@@ -1,5 +1,6 @@
 //! The project's automation: `cargo xtask COMMAND`. Only cargo is needed to run it.
 
+mod bench;
 mod build;
 mod c_tests;
 mod checks;
@@ -24,6 +25,10 @@ cargo xtask COMMAND
       --only A[,B]      these steps only
   header [--check]      write include/valtron_http.h from src/ffi; with --check fail when it differs
   symbols [FILE]        what the library exports: valtron_ names only
+  bench                 measure CPU, memory, system calls and instructions beside other clients
+      --quick           fewer and shorter runs
+      --only NAME       the scenarios whose name contains NAME
+      --no-counts       no system calls and instructions, which take longest
   tidy                  the project's own rules
   site                  run the embedded test site until stdin closes
   help                  this text
@@ -41,6 +46,7 @@ fn main() {
         Some("test") => test::run(&rest),
         Some("header") => header::run(&rest),
         Some("symbols") => symbols::run(&rest),
+        Some("bench") => bench::run(&rest),
         Some("tidy") => tidy::run(),
         Some("site") => site::run(),
         None | Some("help" | "--help" | "-h") => {

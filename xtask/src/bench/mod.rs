@@ -1,0 +1,73 @@
+//! `cargo xtask bench`: what a request costs, beside other clients and beside the least that is possible.
+//!
+//! Every number is of the client's process. Timed runs go in turns (A B C, A B C, ...), so that a change of the machine's
+//! mood meets all alike; ratios are taken within a turn. Counts of system calls and instructions come from runs of their
+//! own. Results are kept in `target/bench/results.json`, from which `--report` makes `docs/performance.md`.
+
+mod clients;
+mod counts;
+mod results;
+mod run;
+mod scenarios;
+mod server;
+
+use std::path::PathBuf;
+
+use crate::util::{root, Log, Stop};
+
+pub struct Options {
+    pub quick: bool,
+    pub no_counts: bool,
+    pub only: Option<String>,
+}
+
+pub fn run(args: &[&str]) -> Result<(), String> {
+    let mut options = Options { quick: false, no_counts: false, only: None };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match *arg {
+            "--quick" => options.quick = true,
+            "--no-counts" => options.no_counts = true,
+            "--only" => options.only = Some(args.next().ok_or("--only wants a name")?.to_string()),
+            other => return Err(format!("unknown argument {other}")),
+        }
+    }
+    measure(&options).map_err(String::from)
+}
+
+fn measure(options: &Options) -> Result<(), Stop> {
+    let out = out_dir()?;
+    let mut log = Log::file(&out.join("build.log"))?;
+    crate::tools::install_for_bench(&mut log)?;
+    println!("building (log: target/bench/build.log)");
+    let (_libraries, clients) = clients::build(&mut log, &out)?;
+    let files = run::raise_file_limit();
+    let mut results = results::Results::load(&out.join("results.json"));
+    let nginx = server::Nginx::start(SERVER_CORE, &out)?;
+    for scenario in scenarios::all(options.quick) {
+        if options.only.as_deref().is_some_and(|only| !scenario.name.contains(only)) {
+            continue;
+        }
+        if scenario.concurrency + FILES_SPARE > files {
+            println!("{}: needs more open files than the {files} allowed", scenario.name);
+            continue;
+        }
+        let measured = scenarios::measure(&scenario, &clients, &nginx, options, &out)?;
+        results.put(&measured);
+        results.save()?;
+        results::print(&measured);
+    }
+    Ok(())
+}
+
+fn out_dir() -> Result<PathBuf, Stop> {
+    let out = root().join("target/bench");
+    std::fs::create_dir_all(&out)?;
+    Ok(out)
+}
+
+/// The last two cores of a machine with two; what else runs there disturbs both sides alike.
+const SERVER_CORE: usize = 0;
+const CLIENT_CORE: usize = 1;
+/// Files that a client has open besides its connections.
+const FILES_SPARE: u64 = 64;
