@@ -29,6 +29,9 @@ cargo xtask COMMAND
       --quick           fewer and shorter runs
       --only NAME       the scenarios whose name contains NAME
       --no-counts       no system calls and instructions, which take longest
+      --build-time      also a release build from nothing
+      --profile         instead: instructions by function of a keep-alive request
+      --serve           instead: the server alone, until stdin closes
   tidy                  the project's own rules
   site                  run the embedded test site until stdin closes
   help                  this text

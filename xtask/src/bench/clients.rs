@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::build::{library, Executor, Library};
-use crate::util::{cargo, root, words, Log, Stop};
+use crate::util::{cargo, root, words, Log, Step, Stop};
 
 /// One way to make requests.
 pub struct Client {
@@ -105,13 +105,17 @@ fn compile(
     with: &[&str],
 ) -> Result<PathBuf, Stop> {
     let program = out.join(name);
+    compile_with(log, source, &program, library, with)?;
+    Ok(program)
+}
+
+pub fn compile_with(log: &mut Log, source: &str, program: &Path, library: Option<&Library>, with: &[&str]) -> Step {
     let mut command = words("gcc -std=gnu11 -O2 -g -Wall -Wextra -Werror -Iinclude -Ibenches");
-    command.arg(format!("benches/{source}.c")).arg("-o").arg(&program);
+    command.arg(format!("benches/{source}.c")).arg("-o").arg(program);
     if let Some(library) = library {
         crate::c_tests::link(&mut command, library);
     }
-    log.run(command.args(with))?;
-    Ok(program)
+    log.run(command.args(with))
 }
 
 /// The Rust clients: a crate outside the workspace, so that its dependencies stay out of the library's lock file.

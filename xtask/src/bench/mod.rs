@@ -6,6 +6,9 @@
 
 mod clients;
 mod counts;
+mod extras;
+mod memory;
+mod profile;
 mod results;
 mod run;
 mod scenarios;
@@ -15,20 +18,33 @@ use std::path::PathBuf;
 
 use crate::util::{root, Log, Stop};
 
+#[derive(Default)]
 pub struct Options {
     pub quick: bool,
     pub no_counts: bool,
+    pub build_time: bool,
+    pub profile: bool,
+    pub serve: bool,
     pub only: Option<String>,
 }
 
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| name.contains(only))
+    }
+}
+
 pub fn run(args: &[&str]) -> Result<(), String> {
-    let mut options = Options { quick: false, no_counts: false, only: None };
+    let mut options = Options::default();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match *arg {
             "--quick" => options.quick = true,
             "--no-counts" => options.no_counts = true,
             "--only" => options.only = Some(args.next().ok_or("--only wants a name")?.to_string()),
+            "--build-time" => options.build_time = true,
+            "--profile" => options.profile = true,
+            "--serve" => options.serve = true,
             other => return Err(format!("unknown argument {other}")),
         }
     }
@@ -39,13 +55,19 @@ fn measure(options: &Options) -> Result<(), Stop> {
     let out = out_dir()?;
     let mut log = Log::file(&out.join("build.log"))?;
     crate::tools::install_for_bench(&mut log)?;
+    if options.profile {
+        return profile::run(&mut log, &server::Nginx::start(SERVER_CORE, &out)?, &out);
+    }
+    if options.serve {
+        return serve(&server::Nginx::start(SERVER_CORE, &out)?);
+    }
     println!("building (log: target/bench/build.log)");
-    let (_libraries, clients) = clients::build(&mut log, &out)?;
+    let (libraries, clients) = clients::build(&mut log, &out)?;
     let files = run::raise_file_limit();
     let mut results = results::Results::load(&out.join("results.json"));
     let nginx = server::Nginx::start(SERVER_CORE, &out)?;
     for scenario in scenarios::all(options.quick) {
-        if options.only.as_deref().is_some_and(|only| !scenario.name.contains(only)) {
+        if !options.wants(scenario.name) {
             continue;
         }
         if scenario.concurrency + FILES_SPARE > files {
@@ -57,6 +79,27 @@ fn measure(options: &Options) -> Result<(), Stop> {
         results.save()?;
         results::print(&measured);
     }
+    if options.wants("memory") {
+        results.all["memory"] = memory::measure(&clients, &nginx, options.quick)?;
+    }
+    if options.wants("start-up") {
+        results.all["start_up"] = extras::start_up(&clients, &nginx, options.quick)?;
+    }
+    if options.wants("size") {
+        results.all["size_bytes"] = extras::sizes(&libraries, &mut log, &out)?;
+    }
+    if options.build_time {
+        results.all["build_seconds"] = extras::build_seconds(&mut log, &out)?;
+    }
+    results.save()
+}
+
+/// The server alone, for a client or profiler started by hand.
+fn serve(nginx: &server::Nginx) -> Result<(), Stop> {
+    println!("{}/small {}/large {}/small {}", nginx.http, nginx.http, nginx.https, nginx.ca_file.display());
+    println!("runs until standard input ends");
+    let mut sink = [0; 256];
+    while std::io::Read::read(&mut std::io::stdin(), &mut sink)? > 0 {}
     Ok(())
 }
 

@@ -32,7 +32,7 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         download: false,
         concurrency,
         total: if quick { (total / 5).max(8 * concurrency) } else { total },
-        rounds: if quick { 3 } else { 7 },
+        rounds: if quick { 3 } else { 5 },
         counted,
     };
     let download = |name, title, https| Scenario {
@@ -41,16 +41,16 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         https,
         download: true,
         concurrency: 1,
-        total: if quick { 4 } else { 10 },
-        rounds: if quick { 3 } else { 7 },
+        total: if quick { 4 } else { 6 },
+        rounds: if quick { 3 } else { 5 },
         counted: Some([1, 2]),
     };
     vec![
-        small("http-1", "1 KiB over HTTP, 1 connection", false, 1, 50_000, Some([200, 2200])),
-        small("http-64", "1 KiB over HTTP, 64 connections", false, 64, 150_000, Some([1000, 5000])),
-        small("http-1000", "1 KiB over HTTP, 1,000 connections", false, 1000, 150_000, Some([4000, 8000])),
-        small("http-10000", "1 KiB over HTTP, 10,000 connections", false, 10_000, 250_000, None),
-        small("https-64", "1 KiB over HTTPS, 64 connections", true, 64, 100_000, Some([500, 2500])),
+        small("http-1", "1 KiB over HTTP, 1 connection", false, 1, 20_000, Some([200, 2200])),
+        small("http-64", "1 KiB over HTTP, 64 connections", false, 64, 120_000, Some([1000, 5000])),
+        small("http-1000", "1 KiB over HTTP, 1,000 connections", false, 1000, 120_000, Some([4000, 8000])),
+        small("http-10000", "1 KiB over HTTP, 10,000 connections", false, 10_000, 220_000, None),
+        small("https-64", "1 KiB over HTTPS, 64 connections", true, 64, 40_000, Some([500, 2500])),
         download("download-http", "256 MiB over HTTP", false),
         download("download-https", "256 MiB over HTTPS", true),
     ]
