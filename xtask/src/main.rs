@@ -29,6 +29,7 @@ cargo xtask COMMAND
       --quick           fewer and shorter runs
       --only NAME       the scenarios whose name contains NAME
       --no-counts       no system calls and instructions, which take longest
+      --report          instead: docs/performance.md and its charts, from what was measured
       --build-time      also a release build from nothing
       --profile         instead: instructions by function of a keep-alive request
       --serve           instead: the server alone, until stdin closes

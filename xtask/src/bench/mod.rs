@@ -9,10 +9,13 @@ mod counts;
 mod extras;
 mod memory;
 mod profile;
+mod report;
 mod results;
 mod run;
 mod scenarios;
 mod server;
+mod svg;
+mod targets;
 
 use std::path::PathBuf;
 
@@ -24,6 +27,7 @@ pub struct Options {
     pub no_counts: bool,
     pub build_time: bool,
     pub profile: bool,
+    pub report: bool,
     pub serve: bool,
     pub only: Option<String>,
 }
@@ -44,6 +48,7 @@ pub fn run(args: &[&str]) -> Result<(), String> {
             "--only" => options.only = Some(args.next().ok_or("--only wants a name")?.to_string()),
             "--build-time" => options.build_time = true,
             "--profile" => options.profile = true,
+            "--report" => options.report = true,
             "--serve" => options.serve = true,
             other => return Err(format!("unknown argument {other}")),
         }
@@ -53,6 +58,10 @@ pub fn run(args: &[&str]) -> Result<(), String> {
 
 fn measure(options: &Options) -> Result<(), Stop> {
     let out = out_dir()?;
+    let results_file = out.join("results.json");
+    if options.report {
+        return report::write(&results::Results::load(&results_file));
+    }
     let mut log = Log::file(&out.join("build.log"))?;
     crate::tools::install_for_bench(&mut log)?;
     if options.profile {
@@ -64,7 +73,8 @@ fn measure(options: &Options) -> Result<(), Stop> {
     println!("building (log: target/bench/build.log)");
     let (libraries, clients) = clients::build(&mut log, &out)?;
     let files = run::raise_file_limit();
-    let mut results = results::Results::load(&out.join("results.json"));
+    let mut results = results::Results::load(&results_file);
+    results.all["machine"] = results::machine();
     let nginx = server::Nginx::start(SERVER_CORE, &out)?;
     for scenario in scenarios::all(options.quick) {
         if !options.wants(scenario.name) {
