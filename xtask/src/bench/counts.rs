@@ -1,5 +1,5 @@
-//! Exact counts: system calls by strace, instructions by callgrind. Two runs of different length each; their difference is
-//! what the requests alone cost.
+//! Exact counts: system calls by strace, instructions by callgrind. Two runs of different length each; their
+//! difference is what the requests alone cost.
 
 use std::path::Path;
 use std::process::Stdio;

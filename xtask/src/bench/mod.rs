@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: what a request costs, beside other clients and beside the least that is possible.
 //!
-//! Every number is of the client's process. Timed runs go in turns (A B C, A B C, ...), so that a change of the machine's
-//! mood meets all alike; ratios are taken within a turn. Counts of system calls and instructions come from runs of their
-//! own. Results are kept in `target/bench/results.json`, from which `--report` makes `docs/performance.md`.
+//! Every number is of the client's process. Timed runs go in turns (A B C, A B C, ...), so that a change of the
+//! machine's mood meets all alike; ratios are taken within a turn. Counts of system calls and instructions come from
+//! runs of their own. Results are kept in `target/bench/results.json`, from which `--report` makes
+//! `docs/performance.md`.
 
 mod clients;
 mod counts;

@@ -77,7 +77,8 @@ mod tests {
     /// Goal: counts and names are found, and summed, among the tool's other lines. Method: literal lines of its output.
     #[test]
     fn lines_of_the_tool() {
-        let text = "Ir\n----\n1,234 (100.0%)  PROGRAM TOTALS\n\n 56 (4.5%)  /a/b/c.rs:x::y'2 [/l/z.so]\n 7 (0.5%)  /a/d.rs:x::y'2\n";
+        let text = "Ir\n----\n1,234 (100.0%)  PROGRAM TOTALS\n\n \
+                    56 (4.5%)  /a/b/c.rs:x::y'2 [/l/z.so]\n 7 (0.5%)  /a/d.rs:x::y'2\n";
         assert_eq!(super::functions(text), [(1234, "PROGRAM TOTALS".to_owned()), (63, "x::y'2".to_owned())]);
     }
 }
