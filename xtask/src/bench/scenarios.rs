@@ -46,11 +46,11 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         counted: Some([1, 2]),
     };
     vec![
-        small("http-1", "1 KiB over HTTP, 1 connection", false, 1, 20_000, Some([200, 2200])),
-        small("http-64", "1 KiB over HTTP, 64 connections", false, 64, 120_000, Some([1000, 5000])),
-        small("http-1000", "1 KiB over HTTP, 1,000 connections", false, 1000, 120_000, Some([4000, 8000])),
+        small("http-1", "1 KiB over HTTP, 1 connection", false, 1, 20_000, Some([200, 1200])),
+        small("http-64", "1 KiB over HTTP, 64 connections", false, 64, 120_000, Some([500, 1500])),
+        small("http-1000", "1 KiB over HTTP, 1,000 connections", false, 1000, 120_000, Some([4000, 6000])),
         small("http-10000", "1 KiB over HTTP, 10,000 connections", false, 10_000, 220_000, None),
-        small("https-64", "1 KiB over HTTPS, 64 connections", true, 64, 40_000, Some([500, 2500])),
+        small("https-64", "1 KiB over HTTPS, 64 connections", true, 64, 40_000, Some([300, 900])),
         download("download-http", "256 MiB over HTTP", false),
         download("download-https", "256 MiB over HTTPS", true),
     ]

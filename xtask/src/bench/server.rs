@@ -27,7 +27,8 @@ pub struct Nginx {
 impl Nginx {
     pub fn start(core: usize, out: &Path) -> Result<Nginx, Stop> {
         tools::require("nginx")?;
-        let dir = memory_dir().join(format!("valtron_http-bench-{}", std::process::id()));
+        remove_leftovers();
+        let dir = memory_dir().join(format!("{DIR_PREFIX}{}", std::process::id()));
         std::fs::create_dir_all(dir.join("root"))?;
         let mut nginx = Nginx {
             http: String::new(),
@@ -54,6 +55,7 @@ impl Nginx {
         command.arg("-p").arg(&nginx.dir).arg("-c").arg(config).args(["-e", "stderr"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        end_with_parent(&mut command);
         nginx.process = Some(Server(command.spawn()?));
         nginx.await_ports(&[http, https])?;
         nginx.http = format!("http://127.0.0.1:{http}");
@@ -109,6 +111,30 @@ fn memory_dir() -> PathBuf {
     Some(PathBuf::from("/dev/shm")).filter(|dir| dir.is_dir()).unwrap_or_else(std::env::temp_dir)
 }
 
+/// A measurement that was interrupted cannot remove its files; the next one does.
+fn remove_leftovers() {
+    for entry in std::fs::read_dir(memory_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.strip_prefix(DIR_PREFIX).is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// An interrupted measurement must not leave a server behind: this one has a process group of its own, which the
+/// terminal's Ctrl-C does not reach.
+fn end_with_parent(command: &mut Command) {
+    // SAFETY: between fork and exec only prctl is called, which is a plain system call.
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(command, || {
+            match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+}
+
 fn free_port() -> Result<u16, Stop> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
@@ -118,4 +144,5 @@ fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
+const DIR_PREFIX: &str = "valtron_http-bench-";
 const SYSTEM_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
