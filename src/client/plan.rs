@@ -201,7 +201,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
                 .collect(),
-            body: body.map(|text| Arc::new(text) as Body),
+            body: body.map(|text| Arc::new(text.as_bytes().to_vec()) as Body),
             ..RequestConfig::default()
         };
         match Plan::new(config, Instant::default()) {

@@ -1,5 +1,6 @@
 //! The project's automation: `cargo xtask COMMAND`. Only cargo is needed to run it.
 
+mod bench;
 mod build;
 mod c_tests;
 mod checks;
@@ -26,6 +27,14 @@ cargo xtask COMMAND
   install PREFIX        build the library and install it with its header, C++ header, pkg-config and CMake files
   header [--check]      write include/valtron_http.h from src/ffi; with --check fail when it differs
   symbols [FILE]        what the library exports: valtron_ names only
+  bench                 measure CPU, memory, system calls and instructions beside other clients
+      --quick           fewer and shorter runs
+      --only NAME       the scenarios whose name contains NAME
+      --no-counts       no system calls and instructions, which take longest
+      --report          instead: docs/performance.md and its charts, from what was measured
+      --build-time      also a release build from nothing
+      --profile         instead: instructions by function of a keep-alive request
+      --serve           instead: the server alone, until stdin closes
   tidy                  the project's own rules
   site                  run the embedded test site until stdin closes
   help                  this text
@@ -44,6 +53,7 @@ fn main() {
         Some("install") => install::run(&rest),
         Some("header") => header::run(&rest),
         Some("symbols") => symbols::run(&rest),
+        Some("bench") => bench::run(&rest),
         Some("tidy") => tidy::run(),
         Some("site") => site::run(),
         None | Some("help" | "--help" | "-h") => {

@@ -27,6 +27,28 @@ const NEEDED: &[(&str, &str)] = &[
     ("wasm-ld-19", "lld-19"),
 ];
 
+/// What `bench` needs besides: a compiler, the server, libcurl's headers.
+const FOR_BENCH: &[(&str, &str)] = &[
+    ("gcc", "gcc"),
+    ("nginx", "nginx-light"),
+    ("strace", "strace"),
+    ("valgrind", "valgrind"),
+    ("curl-config", "libcurl4-openssl-dev"),
+];
+
+/// All that `bench` needs is there afterwards.
+pub fn install_for_bench(log: &mut Log) -> Step {
+    let packages = missing(FOR_BENCH);
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !may_install() {
+        return skipped(format!("missing: {}", packages.join(" ")));
+    }
+    apt(log, "update")?;
+    apt(log, &format!("install -y --no-install-recommends {}", packages.join(" ")))
+}
+
 /// The step `tools`: everything there, or the names of what is not.
 pub fn install(log: &mut Log) -> Step {
     let mut packages = missing(NEEDED);

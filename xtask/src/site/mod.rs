@@ -10,7 +10,7 @@
 //!
 //! One blocking thread a connection: simple, and unlike the client under test in every way.
 
-mod certs;
+pub mod certs;
 mod conn;
 mod routes;
 mod smuggle;

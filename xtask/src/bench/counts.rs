@@ -1,0 +1,79 @@
+//! Exact counts: system calls by strace, instructions by callgrind. Two runs of different length each; their
+//! difference is what the requests alone cost.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use super::clients::{Client, Job};
+use super::server::LARGE_BYTES;
+use crate::util::{failed, Stop};
+
+/// What a request costs; a MiB of a download.
+pub struct Counts {
+    pub syscalls: Option<f64>,
+    /// The calls that make up most, the most frequent first: name and calls per request.
+    pub syscalls_by_name: Vec<(String, f64)>,
+    pub instructions: Option<f64>,
+}
+
+/// `job.total` is the longer run's; the shorter one makes `fewer` requests.
+pub fn count(client: &Client, job: &Job, fewer: u64, out: &Path, is_download: bool) -> Result<Counts, Stop> {
+    let short = Job { total: fewer, ..job.clone() };
+    let requests = (job.total - fewer) as f64;
+    let per = if is_download { requests * (LARGE_BYTES >> 20) as f64 } else { requests };
+
+    let (few, many) = (strace(client, &short, out)?, strace(client, job, out)?);
+    let mut by_name: Vec<(String, f64)> = many
+        .iter()
+        .map(|(name, calls)| {
+            let before = few.iter().find(|(other, _)| other == name).map_or(0.0, |(_, calls)| *calls);
+            (name.clone(), (calls - before) / per)
+        })
+        .collect();
+    let total = by_name.iter().map(|(_, calls)| calls).sum();
+    by_name.retain(|(_, calls)| *calls >= 0.005);
+    by_name.sort_by(|a, b| b.1.total_cmp(&a.1));
+    by_name.truncate(6);
+
+    let instructions = (callgrind(client, job, out)? - callgrind(client, &short, out)?) / per;
+    Ok(Counts { syscalls: Some(total), syscalls_by_name: by_name, instructions: Some(instructions) })
+}
+
+fn strace(client: &Client, job: &Job, out: &Path) -> Result<Vec<(String, f64)>, Stop> {
+    let file = out.join("strace.txt");
+    run(client, &format!("strace -f -c -o {}", file.display()), job)?;
+    let text = std::fs::read_to_string(file)?;
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let calls: Vec<_> = lines
+        .filter_map(|fields| {
+            let calls: f64 = fields.get(3)?.parse().ok()?;
+            fields.last().filter(|name| **name != "total").map(|name| (name.to_string(), calls))
+        })
+        .collect();
+    if calls.is_empty() {
+        return failed("strace counted nothing");
+    }
+    Ok(calls)
+}
+
+fn callgrind(client: &Client, job: &Job, out: &Path) -> Result<f64, Stop> {
+    let file = out.join("callgrind.out");
+    run(client, &format!("valgrind --tool=callgrind --callgrind-out-file={}", file.display()), job)?;
+    let text = std::fs::read_to_string(&file)?;
+    let line = text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
+    match line.and_then(|number| number.trim().parse().ok()) {
+        Some(count) => Ok(count),
+        None => failed("callgrind counted nothing"),
+    }
+}
+
+fn run(client: &Client, prefix: &str, job: &Job) -> Result<(), Stop> {
+    let mut command = client.command(prefix, job);
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let last: Vec<_> = text.lines().rev().take(3).collect();
+    failed(format!("{prefix} {} x {}: {}: {}", client.name, job.concurrency, output.status, last.join(" | ")))
+}

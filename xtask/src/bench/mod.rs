@@ -1,0 +1,127 @@
+//! `cargo xtask bench`: what a request costs, beside other clients and beside the least that is possible.
+//!
+//! Every number is of the client's process. Timed runs go in turns (A B C, A B C, ...), so that a change of the
+//! machine's mood meets all alike; ratios are taken within a turn. Counts of system calls and instructions come from
+//! runs of their own. Results are kept in `target/bench/results.json`, from which `--report` makes
+//! `docs/performance.md`.
+
+mod clients;
+mod counts;
+mod extras;
+mod memory;
+mod profile;
+mod report;
+mod results;
+mod run;
+mod scenarios;
+mod server;
+mod svg;
+mod targets;
+
+use std::path::PathBuf;
+
+use crate::util::{root, Log, Stop};
+
+#[derive(Default)]
+pub struct Options {
+    pub quick: bool,
+    pub no_counts: bool,
+    pub build_time: bool,
+    pub profile: bool,
+    pub report: bool,
+    pub serve: bool,
+    pub only: Option<String>,
+}
+
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| name.contains(only))
+    }
+}
+
+pub fn run(args: &[&str]) -> Result<(), String> {
+    let mut options = Options::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match *arg {
+            "--quick" => options.quick = true,
+            "--no-counts" => options.no_counts = true,
+            "--only" => options.only = Some(args.next().ok_or("--only wants a name")?.to_string()),
+            "--build-time" => options.build_time = true,
+            "--profile" => options.profile = true,
+            "--report" => options.report = true,
+            "--serve" => options.serve = true,
+            other => return Err(format!("unknown argument {other}")),
+        }
+    }
+    measure(&options).map_err(String::from)
+}
+
+fn measure(options: &Options) -> Result<(), Stop> {
+    let out = out_dir()?;
+    let results_file = out.join("results.json");
+    if options.report {
+        return report::write(&results::Results::load(&results_file));
+    }
+    let mut log = Log::file(&out.join("build.log"))?;
+    crate::tools::install_for_bench(&mut log)?;
+    if options.profile {
+        return profile::run(&mut log, &server::Nginx::start(SERVER_CORE, &out)?, &out);
+    }
+    if options.serve {
+        return serve(&server::Nginx::start(SERVER_CORE, &out)?);
+    }
+    println!("building (log: target/bench/build.log)");
+    let (libraries, clients) = clients::build(&mut log, &out)?;
+    let files = run::raise_file_limit();
+    let mut results = results::Results::load(&results_file);
+    results.all["machine"] = results::machine();
+    let nginx = server::Nginx::start(SERVER_CORE, &out)?;
+    for scenario in scenarios::all(options.quick) {
+        if !options.wants(scenario.name) {
+            continue;
+        }
+        if scenario.concurrency + FILES_SPARE > files {
+            println!("{}: needs more open files than the {files} allowed", scenario.name);
+            continue;
+        }
+        let measured = scenarios::measure(&scenario, &clients, &nginx, options, &out)?;
+        results.put(&measured);
+        results.save()?;
+        results::print(&measured);
+    }
+    if options.wants("memory") {
+        results.all["memory"] = memory::measure(&clients, &nginx, options.quick)?;
+    }
+    if options.wants("start-up") {
+        results.all["start_up"] = extras::start_up(&clients, &nginx, options.quick)?;
+    }
+    if options.wants("size") {
+        results.all["size_bytes"] = extras::sizes(&libraries, &mut log, &out)?;
+    }
+    if options.build_time {
+        results.all["build_seconds"] = extras::build_seconds(&mut log, &out)?;
+    }
+    results.save()
+}
+
+/// The server alone, for a client or profiler started by hand.
+fn serve(nginx: &server::Nginx) -> Result<(), Stop> {
+    println!("{}/small {}/large {}/small {}", nginx.http, nginx.http, nginx.https, nginx.ca_file.display());
+    println!("runs until standard input ends");
+    let mut sink = [0; 256];
+    while std::io::Read::read(&mut std::io::stdin(), &mut sink)? > 0 {}
+    Ok(())
+}
+
+fn out_dir() -> Result<PathBuf, Stop> {
+    let out = root().join("target/bench");
+    std::fs::create_dir_all(&out)?;
+    Ok(out)
+}
+
+/// The last two cores of a machine with two; what else runs there disturbs both sides alike.
+const SERVER_CORE: usize = 0;
+const CLIENT_CORE: usize = 1;
+/// Files that a client has open besides its connections.
+const FILES_SPARE: u64 = 64;

@@ -1,0 +1,85 @@
+//! The results: kept as JSON, printed as tables.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{json, Value};
+
+use crate::util::Stop;
+
+pub struct Results {
+    file: PathBuf,
+    pub all: Value,
+}
+
+impl Results {
+    /// What was measured before, so that a part can be measured anew.
+    pub fn load(file: &Path) -> Results {
+        let before = std::fs::read_to_string(file).ok().and_then(|text| serde_json::from_str(&text).ok());
+        Results { file: file.to_path_buf(), all: before.unwrap_or_else(|| json!({ "scenarios": [] })) }
+    }
+
+    /// Takes a scenario's results in, in place of older ones.
+    pub fn put(&mut self, scenario: &Value) {
+        if let Some(list) = self.all["scenarios"].as_array_mut() {
+            match list.iter_mut().find(|old| old["name"] == scenario["name"]) {
+                Some(old) => *old = scenario.clone(),
+                None => list.push(scenario.clone()),
+            }
+        }
+    }
+
+    pub fn save(&self) -> Result<(), Stop> {
+        let text = serde_json::to_string_pretty(&self.all).map_err(|error| Stop::Failed(error.to_string()))?;
+        Ok(std::fs::write(&self.file, text + "\n")?)
+    }
+}
+
+/// One scenario's table.
+pub fn print(scenario: &Value) {
+    let cpu = if scenario["unit"] == "MiB" { "CPU ms/MiB" } else { "CPU us" };
+    let ratio = format!("x {}", scenario["reference"].as_str().unwrap_or_default());
+    println!(
+        "  {:<14} {cpu:>10} {:>15} {ratio:>13} {:>8} {:>9} {:>9} {:>13}",
+        "client", "least..most", "wall us", "RSS KiB", "syscalls", "instructions"
+    );
+    for row in scenario["rows"].as_array().into_iter().flatten() {
+        let name = row["client"].as_str().unwrap_or_default();
+        if !row["failed"].is_null() {
+            println!("  {name:<14} failed");
+            continue;
+        }
+        let range = format!("{}..{}", number(&row["cpu_least"], 2), number(&row["cpu_most"], 2));
+        println!(
+            "  {name:<14} {:>10} {range:>15} {:>13} {:>8} {:>9} {:>9} {:>13}",
+            number(&row["cpu"], 2),
+            number(&row["ratio"], 2),
+            number(&row["wall_us_per_request"], 1),
+            number(&row["rss_kib"], 0),
+            number(&row["syscalls"], 2),
+            number(&row["instructions"], 0),
+        );
+    }
+}
+
+/// A number with so many places, or a dash.
+pub fn number(value: &Value, places: usize) -> String {
+    match value.as_f64() {
+        Some(number) => format!("{number:.places$}"),
+        None => "-".to_owned(),
+    }
+}
+
+/// Where the numbers come from.
+pub fn machine() -> Value {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu_info = read("/proc/cpuinfo");
+    let field = |name: &str| {
+        let line = cpu_info.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split(": ").nth(1)).unwrap_or("unknown").to_owned()
+    };
+    json!({
+        "processor": field("model name"),
+        "cores": std::thread::available_parallelism().map_or(0, |count| count.get()),
+        "kernel": read("/proc/sys/kernel/osrelease").trim().split('-').next().unwrap_or_default(),
+    })
+}
