@@ -1156,8 +1156,8 @@ valtron_status valtron_client_shutdown(struct valtron_client *client, int32_t ti
 //
 // Any one thread, inside a callback of this client too; no other thread may be inside a call with it or make one
 // later. Blocks on nothing: threads still busy end by themselves; one that is just sending from a borrowed body is
-// waited for until that call of the system returns, microseconds later. Releases of borrowed bodies run inside. In a child
-// process it closes the child's copies of the descriptors and nothing else.
+// waited for until that call of the system returns, microseconds later. Releases of borrowed bodies run inside. In a
+// child process it closes the child's copies of the descriptors and nothing else.
 void valtron_client_free(struct valtron_client *client);
 
 // Creates a request and writes its handle to *request*; free it with valtron_request_free. Nothing is looked up or

@@ -56,6 +56,9 @@ fn structs_are_those_of_the_table() {
             struct_size task_polls turns wakes empty_waits hitches connections_opened connections_reused lookups_started
             lookups_abandoned jobs_taken jobs_expired requests_created requests_live events_lost longest_poll_us
         }
+        valtron_hitches {
+            struct_size polls longest_poll_ns poll_counts longest_step_ns longest_step_kind reserved
+        }
         valtron_header { name name_len value value_len }
         valtron_error_detail {
             struct_size status phase argument argument_index os_errno tls_alert received expected text_len text

@@ -62,6 +62,7 @@ typedef valtron_status (*writer)(void *place);
 static valtron_status poll_client(void *place) { return valtron_client_poll(client, 0, place); }
 static valtron_status wait_client(void *place) { return valtron_client_wait(client, 0, place); }
 static valtron_status stats(void *place) { return valtron_client_stats(client, place); }
+static valtron_status hitches(void *place) { return valtron_client_hitches(client, 0, place); }
 static valtron_status poll_request(void *place) { return valtron_request_poll(client, ended, 0, place); }
 static valtron_status wait_request(void *place) { return valtron_request_wait(client, ended, 0, 0, place); }
 static valtron_status head(void *place) { return valtron_request_head(client, ended, VALTRON_HEAD_FINAL, place); }
@@ -267,6 +268,7 @@ static void test(void) {
     written("valtron_request_info", perform, 0);
     written("valtron_head", head, 1);
     written("valtron_stats", stats, workers <= 0);
+    written("valtron_hitches", hitches, workers <= 0);
     written("valtron_error_detail", error, 1);
     written("valtron_error_detail", refusal, 1);
     taken("valtron_client_config", create_client, &own);
