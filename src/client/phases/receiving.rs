@@ -57,7 +57,11 @@ impl<N: Net> Receiving<N> {
                     self.look_once(core)?;
                     return Ok(Move::Wait(Machine::ReceivingIntro(self)));
                 }
-                Filled::End(error) => return self.ended(core, error),
+                Filled::End(error) => {
+                    // What came before it may tell more.
+                    self.look_once(core)?;
+                    return self.ended(core, error);
+                }
             }
         }
         Ok(Move::Stall(Machine::ReceivingIntro(self)))
@@ -83,7 +87,11 @@ impl<N: Net> Receiving<N> {
                     self.look_once(core)?;
                     return Ok(Move::Wait(Machine::ReceivingHeaders(self)));
                 }
-                Filled::End(error) => return self.ended(core, error),
+                Filled::End(error) => {
+                    // What came before it may tell more.
+                    self.look_once(core)?;
+                    return self.ended(core, error);
+                }
             }
         }
         Ok(Move::Stall(Machine::ReceivingHeaders(self)))

@@ -142,7 +142,13 @@ fn bad_heads() {
         let mut first = None;
         for cut in 1..answer.len() {
             let mut world = World::new(cut as u64);
-            world.script(vec![bytes(&answer[..cut]), Op::WouldBlock, bytes(&answer[cut..])]);
+            let mut ops = vec![bytes(&answer[..cut]), Op::WouldBlock, bytes(&answer[cut..])];
+            if cut % 2 == 0 {
+                // A peer that gives up behind its nonsense does not hide it.
+                ops.insert(0, Op::ExpectWrite(1));
+                ops.push(Op::Reset);
+            }
+            world.script(ops);
             let limits = RequestConfig { head_bytes_max: 150, headers_max: 8, interim_max: 3, ..get(URL) };
             let outcome = world.run(limits);
             assert_eq!(outcome.status, status, "{answer:?} cut at {cut}: {}", outcome.text);
