@@ -704,7 +704,7 @@ typedef struct valtron_head {
     int32_t http_status;
     // The HTTP/1 minor version.
     int32_t http_minor;
-    // The head as received.
+    // The head as received, but for folded values: they are on one line, the fold replaced by spaces.
     const uint8_t *bytes;
     // Length of bytes.
     size_t bytes_len;
@@ -806,7 +806,7 @@ typedef struct valtron_trace_entry {
 // method: not a token (RFC 9110 section 5.6.2).
 #define VALTRON_E_METHOD -140
 
-// method: CONNECT is not for requests.
+// method: this library does not send it, or not with what the request holds.
 #define VALTRON_E_METHOD_UNSUPPORTED -141
 
 // headers: a name is not a token (RFC 9110 section 5.1).

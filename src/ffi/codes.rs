@@ -50,7 +50,7 @@ pub const VALTRON_E_URL_TOO_LONG: valtron_status = -137;
 pub const VALTRON_E_URL_CREDENTIALS: valtron_status = -138;
 /// method: not a token (RFC 9110 section 5.6.2).
 pub const VALTRON_E_METHOD: valtron_status = -140;
-/// method: CONNECT is not for requests.
+/// method: this library does not send it, or not with what the request holds.
 pub const VALTRON_E_METHOD_UNSUPPORTED: valtron_status = -141;
 /// headers: a name is not a token (RFC 9110 section 5.1).
 pub const VALTRON_E_HEADER_NAME: valtron_status = -142;

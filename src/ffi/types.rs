@@ -362,7 +362,7 @@ pub struct valtron_head {
     pub http_status: i32,
     /// The HTTP/1 minor version.
     pub http_minor: i32,
-    /// The head as received.
+    /// The head as received, but for folded values: they are on one line, the fold replaced by spaces.
     pub bytes: *const u8,
     /// Length of bytes.
     pub bytes_len: usize,

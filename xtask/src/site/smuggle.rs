@@ -1,5 +1,6 @@
 //! Answers whose framing is contradictory or malformed (RFC 9112 sections 5 to 7). A strict client refuses each, but
-//! for `same-cl`, where equal repeats may be taken as one, and `te-upper`, `close-reason-empty`, which are legal.
+//! for `same-cl`, where equal repeats may be taken as one, and `te-upper`, `close-reason-empty`, `obs-fold`, which are
+//! legal.
 
 use std::io;
 
