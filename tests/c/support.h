@@ -15,6 +15,8 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -41,6 +43,12 @@
 
 /* ---- checks ---- */
 
+/* Where the process was last, for the watchdog. Relaxed: it must not order what a test leaves unordered. */
+static const char *_Atomic last_check;
+#define TEXT_OF_(token) #token
+#define TEXT_OF(token) TEXT_OF_(token)
+#define HERE() atomic_store_explicit(&last_check, __FILE__ ":" TEXT_OF(__LINE__), memory_order_relaxed)
+
 static inline void check_failed(const char *file, int line, const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -55,12 +63,14 @@ static inline void check_failed(const char *file, int line, const char *format, 
 
 #define CHECK(condition)                                                                      \
     do {                                                                                      \
+        HERE();                                                                               \
         if (!(condition)) check_failed(__FILE__, __LINE__, "not true: %s", #condition);       \
     } while (0)
 
 /* Two integers of any width. */
 #define CHECK_OP(got, op, want)                                                               \
     do {                                                                                      \
+        HERE();                                                                               \
         long long got_ = (long long)(got), want_ = (long long)(want);                         \
         if (!(got_ op want_))                                                                 \
             check_failed(__FILE__, __LINE__, "%s is %lld, not %s %lld", #got, got_, #op, want_); \
@@ -69,6 +79,7 @@ static inline void check_failed(const char *file, int line, const char *format, 
 
 #define CHECK_STATUS(got, want)                                                               \
     do {                                                                                      \
+        HERE();                                                                               \
         valtron_status got_ = (got), want_ = (want);                                          \
         if (got_ != want_)                                                                    \
             check_failed(__FILE__, __LINE__, "%s is %s (%d), not %s (%d)", #got, valtron_status_name(got_), (int)got_, \
@@ -78,6 +89,7 @@ static inline void check_failed(const char *file, int line, const char *format, 
 
 #define CHECK_BYTES(got, got_len, want)                                                       \
     do {                                                                                      \
+        HERE();                                                                               \
         size_t len_ = (got_len);                                                              \
         if (len_ != strlen(want) || memcmp(got, want, len_) != 0)                             \
             check_failed(__FILE__, __LINE__, "%s is '%.*s', not '%s'", #got, (int)len_, (const char *)(got), want); \
@@ -99,11 +111,17 @@ static inline int64_t cpu_us(void) { return clock_us(CLOCK_THREAD_CPUTIME_ID); }
 /* -1 in a build without threads, else how many threads the clients of this run have. */
 static int workers = -1;
 
-static inline void watchdog(int signal) {
-    static const char text[] = "watchdog: the test hangs\n";
-    ssize_t ignored = write(2, text, sizeof text - 1);
-    (void)signal;
+static inline void say(const char *text) {
+    ssize_t ignored = write(2, text, strlen(text));
     (void)ignored;
+}
+
+static inline void watchdog(int signal) {
+    const char *at = atomic_load_explicit(&last_check, memory_order_relaxed);
+    (void)signal;
+    say("watchdog: the test hangs; the check begun last is ");
+    say(at != NULL ? at : "none");
+    say("\n");
     _exit(3);
 }
 
@@ -116,7 +134,6 @@ static inline void skip(const char *reason) {
 static inline int is_multi(void) { return (valtron_features() & VALTRON_FEATURE_MULTI) != 0; }
 
 static inline void watch_over(void) {
-    /* Signal tests use SIGALRM themselves: they call this again when done. */
     signal(SIGALRM, watchdog);
     alarm(WATCHDOG_S);
 }
@@ -236,6 +253,25 @@ static inline size_t read_all(valtron_client *client, valtron_request request, u
     return len;
 }
 
+/* ---- counts that threads wait for ---- */
+
+static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t counted = PTHREAD_COND_INITIALIZER;
+
+static inline void count_up(atomic_int *count) {
+    pthread_mutex_lock(&counting);
+    atomic_fetch_add(count, 1);
+    pthread_cond_broadcast(&counted);
+    pthread_mutex_unlock(&counting);
+}
+
+static inline void await_count(atomic_int *count, int want) {
+    HERE();
+    pthread_mutex_lock(&counting);
+    while (atomic_load(count) < want) pthread_cond_wait(&counted, &counting);
+    pthread_mutex_unlock(&counting);
+}
+
 /* ---- the process as the system sees it ---- */
 
 static inline int count_entries(const char *path) {
@@ -250,6 +286,25 @@ static inline int count_entries(const char *path) {
 static inline int count_descriptors(void) { return count_entries("/proc/self/fd"); }
 static inline int count_threads(void) { return count_entries("/proc/self/task"); }
 
+/* Until a thread sleeps in the system. One that was about to call something that waits is then inside it; in rare cases it
+ * sleeps at a lock on its way, so a test may not rely on this for its result. */
+static inline void await_asleep(pid_t thread) {
+    char path[64], line[512];
+    HERE();
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+    for (;;) {
+        FILE *file = fopen(path, "r");
+        const char *name_end;
+        CHECK(file != NULL);
+        CHECK(fgets(line, sizeof line, file) != NULL);
+        fclose(file);
+        name_end = strrchr(line, ')');
+        CHECK(name_end != NULL);
+        if (name_end[2] == 'S') return;
+        sched_yield();
+    }
+}
+
 /* ---- a server with a script ---- */
 
 #define SERVER_CONNECTIONS 256
@@ -259,6 +314,7 @@ typedef struct server {
     const char *answer;  /* sent for each request head; NULL: never answers */
     size_t answer_len;   /* 0: strlen(answer) */
     int delay_ms;        /* before each answer */
+    int held;            /* answers at server_answer only */
     int close_after;     /* closes after the answer */
     int reset_on_data;   /* resets the connection at the first byte received */
     int deaf;            /* accepts and reads nothing */
@@ -294,6 +350,9 @@ static inline void server_drop(server *s, int i) {
     s->connections[i] = s->connections[--s->count];
 }
 
+/* Due at some time. */
+#define HELD INT64_MAX
+
 static inline int server_receive(server *s, int i) {
     char buffer[4096];
     ssize_t got = recv(s->connections[i].fd, buffer, sizeof buffer, MSG_DONTWAIT);
@@ -308,8 +367,8 @@ static inline int server_receive(server *s, int i) {
         *matched = buffer[at] == "\r\n\r\n"[*matched] ? *matched + 1 : buffer[at] == '\r';
         if (*matched < 4) continue;
         *matched = 0;
-        atomic_fetch_add(&s->requests, 1);
-        if (s->answer != NULL) s->connections[i].due_us = now_us() + (int64_t)s->delay_ms * 1000;
+        if (s->answer != NULL) s->connections[i].due_us = s->held ? HELD : now_us() + (int64_t)s->delay_ms * 1000;
+        count_up(&s->requests);
     }
     return 1;
 }
@@ -325,7 +384,7 @@ static inline void *server_main(void *argument) {
         for (int i = 0; i < known; i++) {
             int64_t due = s->connections[i].due_us;
             fds[i + 2] = (struct pollfd){s->deaf ? -1 : s->connections[i].fd, POLLIN, 0};
-            if (due != 0 && (next < 0 || due < next)) next = due;
+            if (due != 0 && due != HELD && (next < 0 || due < next)) next = due;
         }
         timeout = next < 0 ? -1 : next <= now ? 0 : (int)((next - now + 999) / 1000);
         if (poll(fds, (nfds_t)known + 2, timeout) < 0 && errno != EINTR) check_failed(__FILE__, __LINE__, "poll");
@@ -347,13 +406,18 @@ static inline void *server_main(void *argument) {
                 s->connections[s->count].fd = fd;
                 s->connections[s->count].matched = 0;
                 s->connections[s->count++].due_us = 0;
-                atomic_fetch_add(&s->accepted, 1);
+                count_up(&s->accepted);
             }
         }
         if (fds[0].revents != 0) {
             char command = 'q';
             if (read(s->command[0], &command, 1) != 1 || command == 'q') return NULL;
-            while (s->count > 0) server_drop(s, s->count - 1);
+            if (command == 'c') {
+                while (s->count > 0) server_drop(s, s->count - 1);
+            }
+            for (int i = 0; i < s->count; i++) {
+                if (s->connections[i].due_us == HELD) s->connections[i].due_us = now;
+            }
             CHECK_INT(write(s->reply[1], &command, 1), 1);
         }
     }
@@ -371,12 +435,17 @@ static inline void server_start(server *s) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Closes all its connections; they are closed when this returns. */
-static inline void server_close_all(server *s) {
+static inline void server_command(server *s, char command) {
     char reply;
-    CHECK_INT(write(s->command[1], "c", 1), 1);
+    CHECK_INT(write(s->command[1], &command, 1), 1);
     CHECK_INT(read(s->reply[0], &reply, 1), 1);
 }
+
+/* Closes all its connections; they are closed when this returns. */
+static inline void server_close_all(server *s) { server_command(s, 'c'); }
+
+/* Answers the requests it holds. */
+static inline void server_answer(server *s) { server_command(s, 'a'); }
 
 static inline void server_stop(server *s) {
     CHECK_INT(write(s->command[1], "q", 1), 1);
