@@ -2,8 +2,6 @@
  * that drives; the callback frees its request, its client, or uses the whole interface; a borrowed body is released once. */
 #include "support.h"
 
-#define SOON_MS 10000
-
 enum { FREE_REQUEST, FREE_CLIENT, USE_ALL, CANCEL };
 enum { BY_POLL, BY_WAIT, BY_REQUEST_POLL, BY_REQUEST_WAIT, BY_PERFORM, DRIVERS };
 
@@ -48,7 +46,7 @@ static valtron_decision on_spawn(void *user, const valtron_spawn *spawn, valtron
 static void on_release(void *user, const uint8_t *body, size_t len) {
     CHECK(user == &now_);
     CHECK_BYTES(body, len, "lent");
-    atomic_fetch_add(&now_.released, 1);
+    count_up(&now_.released);
 }
 
 static void one(const char *url, int what, int driver) {
@@ -88,7 +86,7 @@ static void one(const char *url, int what, int driver) {
     }
     if (what == FREE_CLIENT) {
         /* A worker that still holds the body lets it go soon. */
-        for (int i = 0; i < SOON_MS && workers > 0 && atomic_load(&now_.released) == 0; i++) usleep(1000);
+        if (workers > 0) await_count(&now_.released, 1);
         CHECK_INT(atomic_load(&now_.released), 1);
         return;
     }

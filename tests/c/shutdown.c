@@ -16,7 +16,7 @@ static struct {
 static void *waits_for_request(void *argument) {
     valtron_request_info info = VALTRON_REQUEST_INFO_INIT;
     valtron_request request = *(valtron_request *)argument;
-    atomic_fetch_add(&shared.inside, 1);
+    count_up(&shared.inside);
     CHECK_STATUS(valtron_request_wait(shared.client, request, VALTRON_UNTIL_DONE, -1, &info), VALTRON_OK);
     CHECK(info.terminal);
     CHECK_STATUS(info.status, VALTRON_E_SHUTDOWN);
@@ -27,7 +27,7 @@ static void *performs(void *unused) {
     valtron_request_config config = request_config(shared.url);
     valtron_request_info info = VALTRON_REQUEST_INFO_INIT;
     valtron_request request = 0;
-    atomic_fetch_add(&shared.inside, 1);
+    count_up(&shared.inside);
     CHECK_STATUS(valtron_client_perform(shared.client, &config, VALTRON_UNTIL_DONE, -1, &request, &info), VALTRON_OK);
     CHECK_STATUS(info.status, VALTRON_E_SHUTDOWN);
     valtron_request_free(shared.client, request);
@@ -35,13 +35,14 @@ static void *performs(void *unused) {
 }
 
 static void *waits_for_client(void *unused) {
-    atomic_fetch_add(&shared.inside, 1);
+    count_up(&shared.inside);
     for (;;) {
         valtron_poll_info info = VALTRON_POLL_INFO_INIT;
         valtron_status status = valtron_client_wait(shared.client, -1, &info);
         CHECK(status == VALTRON_OK || status == VALTRON_E_BUSY);
         if (status == VALTRON_OK && info.events_ready > 0) return unused;
-        usleep(1000);
+        /* Busy, and answered at once: let the one that drives have the processor. */
+        sched_yield();
     }
 }
 
@@ -66,7 +67,8 @@ static void under_waits(int shutdowns) {
         void *(*what)(void *) = i == 0 ? waits_for_client : i % 2 ? waits_for_request : performs;
         CHECK_INT(pthread_create(&threads[i], NULL, what, &requests[i]), 0);
     }
-    while (atomic_load(&shared.inside) < REQUESTS || atomic_load(&silent.requests) < REQUESTS + REQUESTS / 2 - 1) usleep(1000);
+    await_count(&shared.inside, REQUESTS);
+    await_count(&silent.requests, REQUESTS + REQUESTS / 2 - 1);
     began = now_us();
     if (shutdowns > 1) CHECK_INT(pthread_create(&second, NULL, shuts_down, NULL), 0);
     shuts_down(NULL);

@@ -12,6 +12,7 @@ static struct {
     valtron_client *client;
     const char *url;
     atomic_int inside, stop;
+    atomic_int passenger; /* the system's number of its thread */
 } shared;
 
 static pthread_t start(void *(*what)(void *), void *argument) {
@@ -87,20 +88,29 @@ static void sleeping(void) {
 
 static void *drives(void *argument) {
     valtron_request_info info = VALTRON_REQUEST_INFO_INIT;
-    atomic_fetch_add(&shared.inside, 1);
+    atomic_store(&shared.passenger, gettid());
+    count_up(&shared.inside);
     OK(valtron_request_wait(shared.client, *(valtron_request *)argument, VALTRON_UNTIL_DONE, -1, &info));
     CHECK_STATUS(info.status, VALTRON_E_CANCELLED);
     return NULL;
 }
 
-static void on_signal(int number) { (void)number; }
+static sem_t caught, seen;
+
+static void on_signal(int number) {
+    (void)number;
+    sem_post(&caught);
+}
 
 static void *interrupted(void *argument) {
     valtron_request_info info = VALTRON_REQUEST_INFO_INIT;
-    atomic_fetch_add(&shared.inside, 1);
+    atomic_store(&shared.passenger, gettid());
+    count_up(&shared.inside);
     CHECK_STATUS(valtron_request_wait(shared.client, *(valtron_request *)argument, VALTRON_UNTIL_DONE, -1, &info),
                  VALTRON_E_INTERRUPTED);
     atomic_store(&shared.stop, 1);
+    /* It sleeps once more, for whoever waits for that. */
+    while (sem_wait(&seen) != 0) CHECK_INT(errno, EINTR);
     return NULL;
 }
 
@@ -117,7 +127,7 @@ static void beside_a_driver(void) {
     shared.client = client_new();
     for (int i = 0; i < 2; i++) endless[i] = request_new(shared.client, server_url(&silent));
     driver = start(drives, &endless[0]);
-    while (atomic_load(&silent.requests) < 2) usleep(1000);
+    await_count(&silent.requests, 2);
 
     /* Time. */
     began = now_us();
@@ -129,25 +139,33 @@ static void beside_a_driver(void) {
     /* A request of its own, which the other one drives. */
     quick = request_new(shared.client, server_url(&peer));
     CHECK_STATUS(wait_done(shared.client, quick).status, VALTRON_OK);
-    /* A signal. */
+    /* A signal; again if it found the thread on its way to the wait. */
     action.sa_handler = on_signal;
     sigaction(SIGUSR1, &action, NULL);
+    CHECK_INT(sem_init(&caught, 0, 0), 0);
+    CHECK_INT(sem_init(&seen, 0, 0), 0);
     passenger = start(interrupted, &endless[1]);
-    while (!atomic_load(&shared.stop)) {
-        if (atomic_load(&shared.inside) == 2) pthread_kill(passenger, SIGUSR1);
-        usleep(2000);
+    await_count(&shared.inside, 2);
+    for (;;) {
+        await_asleep(atomic_load(&shared.passenger));
+        if (atomic_load(&shared.stop)) break;
+        CHECK_INT(pthread_kill(passenger, SIGUSR1), 0);
+        while (sem_wait(&caught) != 0) CHECK_INT(errno, EINTR);
     }
+    sem_post(&seen);
     CHECK_INT(pthread_join(passenger, NULL), 0);
 
-    /* The driver goes: the one that waits beside it goes on. */
+    /* The driver goes: the one that waits beside it goes on, and drives for others. */
     passenger = start(drives, &endless[1]);
-    while (atomic_load(&shared.inside) < 3) usleep(1000);
-    usleep(SHORT_MS * 1000);
+    await_count(&shared.inside, 3);
+    await_asleep(atomic_load(&shared.passenger));
     OK(valtron_request_cancel(shared.client, endless[0]));
     CHECK_INT(pthread_join(driver, NULL), 0);
-    usleep(SHORT_MS * 1000);
+    quick = request_new(shared.client, server_url(&peer));
+    await_count(&peer.requests, 2);
     OK(valtron_request_cancel(shared.client, endless[1]));
     CHECK_INT(pthread_join(passenger, NULL), 0);
+    CHECK_STATUS(wait_done(shared.client, quick).status, VALTRON_OK);
     valtron_client_free(shared.client);
     server_stop(&peer);
     server_stop(&silent);
