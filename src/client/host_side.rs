@@ -172,9 +172,9 @@ impl HostSide {
         Ok(request)
     }
 
-    /// The request exists and has not ended.
+    /// The request exists, has not ended and is not about to.
     pub fn is_live(&self, handle: u64) -> bool {
-        self.find(handle).is_ok_and(|request| !request.is_terminal())
+        self.find(handle).is_ok_and(|request| !request.is_terminal() && request.stop().is_none())
     }
 
     /// The request under a handle.

@@ -87,7 +87,7 @@ impl Job {
 
     /// Runs the work here and now, if it still waits.
     pub fn run(&self) -> Status {
-        // A host learns of a request's end before the task that asked has run again, on a worker above all.
+        // A host knows of a request's end before the task that asked has run again: by its own cancel, or by a worker.
         if !self.desk.upgrade().is_some_and(|desk| (desk.live)(self.request)) {
             self.cancel();
         }
@@ -204,8 +204,8 @@ struct DeskInner {
 }
 
 impl Desk {
-    /// `live` tells, with no lock held, whether a request has neither ended nor been freed. One that has withdraws its
-    /// question soon; until then nobody is asked, as the host may have forgotten the request's user data.
+    /// `live` tells, with no lock held, whether a request has neither ended, nor was told to, nor been freed. Else it
+    /// withdraws its question soon; until then nobody is asked, as the host may have forgotten the request's user data.
     pub fn new(live: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
         Self { inner: Mutex::default(), live: Box::new(live) }
     }

@@ -1,12 +1,15 @@
 /* Goal: the host takes the CPU work of handshakes and the look-ups to its own threads, while its main thread keeps polling
  * with a budget of a millisecond. Method: a hundred HTTPS requests, each with a new connection to a name, by callback and
- * by pull; then jobs that are never run, run twice, run too late, and denied actions. */
+ * by pull; then, both ways and for both kinds, jobs that are never run, run twice, and run after the request or the client
+ * has gone; and denied actions. */
 #include "support.h"
 
 #define REQUESTS 100
 #define THREADS 4
 #define BUDGET_US 1000
 #define QUEUE_MAX 4096
+/* A job that lies expires then: never, in this test. */
+#define JOB_MS 20000
 
 /* Jobs for the test's own threads. */
 static struct {
@@ -80,7 +83,7 @@ static valtron_client *asking(valtron_spawn_callback callback, void *user, uint3
 }
 
 static void hundred(valtron_spawn_callback callback) {
-    valtron_client *client = asking(callback, NULL, VALTRON_SPAWN_RESOLVE | VALTRON_SPAWN_TLS_UPGRADE, 20000);
+    valtron_client *client = asking(callback, NULL, VALTRON_SPAWN_RESOLVE | VALTRON_SPAWN_TLS_UPGRADE, JOB_MS);
     valtron_header close_it = {"Connection", 10, "close", 5};
     valtron_request requests[REQUESTS];
     valtron_stats stats = VALTRON_STATS_INIT;
@@ -114,7 +117,10 @@ static void hundred(valtron_spawn_callback callback) {
     valtron_client_free(client);
 }
 
-/* Takes a job and lets it lie. */
+/* How the host is asked. */
+enum { BY_CALLBACK, BY_PULL, FORMS };
+
+/* Takes the first job and lets it lie. */
 static valtron_decision keep_it(void *user, const valtron_spawn *spawn, valtron_job **job) {
     valtron_job **kept = user;
     (void)spawn;
@@ -123,15 +129,55 @@ static valtron_decision keep_it(void *user, const valtron_spawn *spawn, valtron_
     return VALTRON_DECISION_TAKE;
 }
 
-static void never_run(uint32_t kind) {
-    valtron_job *job = NULL;
-    valtron_client *client = asking(keep_it, &job, kind, 50);
-    valtron_request request = request_new(client, text("%s/hello", site("VALTRON_SITE_HTTPS")));
-    valtron_request_info info = wait_done(client, request);
+/* The same. */
+static void pull_and_keep(valtron_client *client, valtron_job **kept) {
+    valtron_spawn spawns[4];
+    size_t count = 0;
+    OK(valtron_client_next_spawns(client, spawns, sizeof spawns[0], 4, &count));
+    for (size_t i = 0; i < count; i++) {
+        if (*kept == NULL) OK(valtron_action_decide(client, spawns[i].spawn_id, VALTRON_DECISION_TAKE, kept));
+        else OK(valtron_action_decide(client, spawns[i].spawn_id, VALTRON_DECISION_RUN, NULL));
+    }
+}
+
+/* A request whose job of this kind is taken, and lies. */
+static void job_of(int form, uint32_t kind, int64_t job_timeout_ms, valtron_client **client, valtron_request *request,
+                   valtron_job **job) {
+    *job = NULL;
+    *client = asking(form == BY_CALLBACK ? keep_it : NULL, job, kind, job_timeout_ms);
+    *request = request_new(*client, text("%s/hello", site("VALTRON_SITE_HTTPS")));
+    while (*job == NULL) {
+        /* A question to fetch ends a wait, one to the callback need not. */
+        OK(valtron_client_wait(*client, form == BY_PULL ? -1 : 1, NULL));
+        if (form == BY_PULL) pull_and_keep(*client, job);
+    }
+}
+
+/* To the request's end; further questions are answered. */
+static valtron_request_info finish(int form, valtron_client *client, valtron_request request, valtron_job *job) {
+    while (form == BY_PULL && !look(client, request).terminal) {
+        valtron_event event;
+        size_t count = 0;
+        OK(valtron_client_wait(client, -1, NULL));
+        OK(valtron_client_next_events(client, &event, sizeof event, 1, &count));
+        pull_and_keep(client, &job);
+    }
+    return wait_done(client, request);
+}
+
+/* The library does the work itself when the time for the job is over. */
+static void never_run(int form, uint32_t kind) {
+    valtron_client *client;
+    valtron_request request;
+    valtron_job *job;
+    valtron_request_info info;
     valtron_stats stats = VALTRON_STATS_INIT;
+    job_of(form, kind, 50, &client, &request, &job);
+    info = finish(form, client, request, job);
     CHECK_STATUS(info.status, VALTRON_OK);
     CHECK_INT(info.http_status, 200);
     OK(valtron_client_stats(client, &stats));
+    CHECK_INT(stats.jobs_taken, 1);
     CHECK_INT(stats.jobs_expired, 1);
     CHECK_INT(stats.hitches, kind == VALTRON_SPAWN_TLS_UPGRADE ? 1 : 0);
     CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_EXPIRED);
@@ -140,41 +186,36 @@ static void never_run(uint32_t kind) {
     valtron_client_free(client);
 }
 
-static void job_of(uint32_t kind, valtron_client **client, valtron_request *request, valtron_job **job) {
-    *job = NULL;
-    *client = asking(keep_it, job, kind, 20000);
-    *request = request_new(*client, text("%s/hello", site("VALTRON_SITE_HTTPS")));
-    while (*job == NULL) OK(valtron_client_wait(*client, 10, NULL));
-}
-
-static void twice_late_gone(void) {
+static void twice_late_gone(int form, uint32_t kind) {
     valtron_client *client;
     valtron_request request;
     valtron_job *job;
-    valtron_request_info info;
-    job_of(VALTRON_SPAWN_TLS_UPGRADE, &client, &request, &job);
+    /* Twice. */
+    job_of(form, kind, JOB_MS, &client, &request, &job);
     OK(valtron_job_run(job));
     CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_ALREADY_RUN);
-    info = wait_done(client, request);
-    CHECK_STATUS(info.status, VALTRON_OK);
+    CHECK_STATUS(finish(form, client, request, job).status, VALTRON_OK);
+    CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_ALREADY_RUN);
     valtron_job_free(job);
     valtron_client_free(client);
-
-    job_of(VALTRON_SPAWN_RESOLVE, &client, &request, &job);
-    OK(valtron_request_cancel(client, request));
-    info = wait_done(client, request);
-    CHECK_STATUS(info.status, VALTRON_E_CANCELLED);
-    CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_CANCELLED);
-    valtron_job_free(job);
-    valtron_client_free(client);
-
-    job_of(VALTRON_SPAWN_TLS_UPGRADE, &client, &request, &job);
+    /* After the cancel, seen or not. */
+    for (int seen = 0; seen < 2; seen++) {
+        job_of(form, kind, JOB_MS, &client, &request, &job);
+        OK(valtron_request_cancel(client, request));
+        if (seen) CHECK_STATUS(wait_done(client, request).status, VALTRON_E_CANCELLED);
+        CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_CANCELLED);
+        valtron_job_free(job);
+        CHECK_STATUS(wait_done(client, request).status, VALTRON_E_CANCELLED);
+        valtron_client_free(client);
+    }
+    /* After the request's free. */
+    job_of(form, kind, JOB_MS, &client, &request, &job);
     valtron_request_free(client, request);
     CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_CANCELLED);
     valtron_job_free(job);
     valtron_client_free(client);
-
-    job_of(VALTRON_SPAWN_TLS_UPGRADE, &client, &request, &job);
+    /* After the client's free. */
+    job_of(form, kind, JOB_MS, &client, &request, &job);
     valtron_client_free(client);
     CHECK_STATUS(valtron_job_run(job), VALTRON_E_JOB_CANCELLED);
     valtron_job_free(job);
@@ -217,6 +258,7 @@ static void denied_redirect(void) {
 }
 
 int main(void) {
+    static const uint32_t kinds[] = {VALTRON_SPAWN_TLS_UPGRADE, VALTRON_SPAWN_RESOLVE};
     pthread_t threads[THREADS];
     watch_over();
     for (int i = 0; i < THREADS; i++) CHECK_INT(pthread_create(&threads[i], NULL, work, NULL), 0);
@@ -227,13 +269,14 @@ int main(void) {
     pthread_cond_broadcast(&queue.filled);
     pthread_mutex_unlock(&queue.lock);
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
-    never_run(VALTRON_SPAWN_TLS_UPGRADE);
-    never_run(VALTRON_SPAWN_RESOLVE);
-    twice_late_gone();
-    if (is_multi()) {
-        worker_threads = 2;
-        for (int i = 0; i < 20; i++) twice_late_gone();
-        worker_threads = 0;
+    for (int form = 0; form < FORMS; form++) {
+        for (int kind = 0; kind < 2; kind++) {
+            never_run(form, kinds[kind]);
+            twice_late_gone(form, kinds[kind]);
+            worker_threads = 2;
+            for (int i = 0; is_multi() && i < 10; i++) twice_late_gone(form, kinds[kind]);
+            worker_threads = 0;
+        }
     }
     denied(VALTRON_SPAWN_TLS_UPGRADE);
     denied(VALTRON_SPAWN_RESOLVE);

@@ -221,6 +221,23 @@ fn cancelled_jobs() {
     }
 }
 
+/// Symptom: a job ran although its request was cancelled before, as long as the client was not driven in between.
+/// Method: no step between the end and the run.
+#[test]
+fn a_job_of_a_request_cancelled_just_now_does_not_run() {
+    for stop in [Stop::Cancelled, Stop::Freed, Stop::Shutdown] {
+        let (mut take, jobs) = world(1, RESOLVE, Decision::Take);
+        let shared = take.start(get(NAMED));
+        take.sim.advance(Duration::ZERO);
+        let host = take.host.clone();
+        (take.acts)(&host);
+        shared.request_stop(stop);
+        assert_eq!(lock(&jobs)[0].run(), Status::JobCancelled);
+        take.settle();
+        assert_eq!(states(&shared), "init connecting error");
+    }
+}
+
 /// A server that panics at the first write.
 fn panics(world: &World) {
     world.net.plan_for(
