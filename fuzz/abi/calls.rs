@@ -70,7 +70,11 @@ impl Pick {
     fn of(self, world: &World, slot: &Slot) -> (valtron_request, Kind) {
         let nth = |mut handles: Vec<valtron_request>| {
             handles.sort_unstable();
-            if handles.is_empty() { 0 } else { handles[usize::from(self.0) % handles.len()] }
+            if handles.is_empty() {
+                0
+            } else {
+                handles[usize::from(self.0) % handles.len()]
+            }
         };
         let live = nth(slot.requests.borrow().keys().copied().collect());
         let chosen = match self.0 {
@@ -98,7 +102,11 @@ fn kind(world: &World, slot: &Slot, handle: valtron_request) -> Kind {
         return Kind::Freed;
     }
     let clients = world.clients.borrow();
-    if clients.iter().any(|other| other.requests.borrow().contains_key(&handle)) { Kind::Foreign } else { Kind::Odd }
+    if clients.iter().any(|other| other.requests.borrow().contains_key(&handle)) {
+        Kind::Foreign
+    } else {
+        Kind::Odd
+    }
 }
 
 impl Kind {
@@ -264,8 +272,7 @@ impl World {
                 let (request, kind) = pick.of(self, slot);
                 let (mut text, mut len) = (Place::<*const std::ffi::c_char>::plain(), Place::<usize>::plain());
                 // SAFETY: as above.
-                let status =
-                    unsafe { valtron_request_url(slot.pointer.get(), request, text.pointer(), len.pointer()) };
+                let status = unsafe { valtron_request_url(slot.pointer.get(), request, text.pointer(), len.pointer()) };
                 kind.expect(status, &[], "url");
                 if let (Some(text), Some(len)) = (text.after(status), len.after(status)) {
                     // SAFETY: the library says so.
@@ -285,7 +292,11 @@ impl World {
         let (client, info) = (slot.pointer.get(), if size.is_some() { place.pointer() } else { null_mut() });
         // SAFETY: good pointers; a size that is refused is not used.
         let status = self.driving(|| unsafe {
-            if wait { valtron_client_wait(client, 0, info) } else { valtron_client_poll(client, budget, info) }
+            if wait {
+                valtron_client_wait(client, 0, info)
+            } else {
+                valtron_client_poll(client, budget, info)
+            }
         });
         if slot.pointer.get().is_null() {
             return;

@@ -78,7 +78,11 @@ pub fn expect(status: valtron_status, allowed: &[valtron_status], call: &str) {
 /// The library says that so many bytes lie there.
 pub unsafe fn seen(start: *const u8, len: usize) -> Vec<u8> {
     // SAFETY: as promised; an empty range may lie anywhere.
-    if len == 0 { Vec::new() } else { unsafe { std::slice::from_raw_parts(start, len) }.to_vec() }
+    if len == 0 {
+        Vec::new()
+    } else {
+        unsafe { std::slice::from_raw_parts(start, len) }.to_vec()
+    }
 }
 
 unsafe extern "C" fn answer(

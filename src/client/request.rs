@@ -220,13 +220,7 @@ impl RequestShared {
 
     /// Enters a state.
     pub fn enter(&self, state: HttpRequestState, now: Instant) {
-        let mut inner = lock(&self.inner);
-        let entry = TraceEntry { at: now.since(self.created), state: state.code(), hop: inner.hop };
-        if inner.trace.len() == TRACE_ENTRIES_MAX {
-            inner.trace.pop();
-        }
-        inner.trace.push(entry);
-        inner.state = state;
+        lock(&self.inner).enter(state, now.since(self.created));
     }
 
     /// A milestone is reached; of several hops the last one counts.
@@ -369,13 +363,15 @@ impl RequestShared {
             Ok(()) => HttpRequestState::Done,
             Err(error) => HttpRequestState::Error(error.status),
         };
-        if lock(&self.inner).terminal {
-            return;
-        }
-        self.enter(state, now);
-        self.reach(Milestone::Done, now);
+        let at = now.since(self.created);
         {
+            // In one breath: another thread that looks must not see an end without its reason.
             let mut inner = lock(&self.inner);
+            if inner.terminal {
+                return;
+            }
+            inner.enter(state, at);
+            inner.times[Milestone::Done as usize] = Some(at);
             inner.terminal = true;
             inner.body_ended = true;
             inner.error = result.err();
@@ -518,6 +514,14 @@ impl RequestShared {
 }
 
 impl Inner {
+    fn enter(&mut self, state: HttpRequestState, at: Duration) {
+        if self.trace.len() == TRACE_ENTRIES_MAX {
+            self.trace.pop();
+        }
+        self.trace.push(TraceEntry { at, state: state.code(), hop: self.hop });
+        self.state = state;
+    }
+
     fn http_status(&self) -> i32 {
         self.final_head.as_ref().map_or(0, |head| i32::from(head.status))
     }
