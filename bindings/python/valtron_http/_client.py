@@ -8,6 +8,7 @@ from _thread import allocate_lock, get_ident
 from ctypes import byref, c_void_p, pointer, sizeof
 
 from . import _exchange, _native, _spawn
+from ._build import authenticate, body_of, with_params
 from ._exchange import Exchange, describe
 from ._models import UNSET, Headers, Request, Timeout, header_bytes
 from ._response import Response
@@ -23,17 +24,13 @@ from .exceptions import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, Union
 
+    from ._build import AuthTypes, ContentTypes, DataTypes, ParamTypes, URLTypes
     from ._models import HeaderTypes, Progress
 
-    URLTypes = Union[str, Any]
-    ParamTypes = Union[Mapping[str, Any], Iterable[tuple[str, Any]], str, bytes, None]
-    DataTypes = Union[Mapping[str, Any], Iterable[tuple[str, Any]], str, bytes, None]
-    ContentTypes = Union[bytes, bytearray, memoryview, str, Iterable[bytes], None]
-    AuthTypes = Union[tuple[Any, Any], Callable[[Request], Any], None]
     TimeoutTypes = Union[float, tuple[Any, ...], Timeout, None]
     VerifyTypes = Union[bool, str, bytes, os.PathLike[str]]
 
@@ -241,10 +238,10 @@ class Client:
         if self.base_url and "://" not in url:
             url = self.base_url.rstrip("/") + "/" + url.lstrip("/") if url else self.base_url
         if self.params:
-            url = _with_params(url, self.params)
+            url = with_params(url, self.params)
         if params:
-            url = _with_params(url, params)
-        body, kind = _body(data, json, content)
+            url = with_params(url, params)
+        body, kind = body_of(data, json, content)
         request = Request(method, url, content=body)
         if headers is None and kind is None:
             request._client_headers = self._headers
@@ -271,7 +268,7 @@ class Client:
         if auth is UNSET:
             auth = self.auth
         if auth is not None:
-            request = _authenticate(request, auth)
+            request = authenticate(request, auth)
         limits = self._timeout if timeout is UNSET else Timeout(timeout)
         follow = self.follow_redirects if follow_redirects is None else follow_redirects
         config, _kept = self._configure(request, limits, follow)
@@ -463,86 +460,6 @@ def _encode(headers: Headers) -> tuple[Any, Any, int]:
     rows: list[Any] = [(name, len(name), value, len(value)) for name, value in raw]
     lines = (_native.HeaderLine * len(raw))(*rows)
     return lines, raw, len(raw)
-
-
-def _body(data: DataTypes, json: Any, content: ContentTypes) -> tuple[bytes | None, str | None]:
-    """The body's bytes and its content type."""
-    if json is not None:
-        from json import dumps
-
-        text = dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode("utf-8"), "application/json"
-    if content is None:
-        if data is None:
-            return None, None
-        if not isinstance(data, (str, bytes, bytearray, memoryview)) and (
-            hasattr(data, "items") or isinstance(data, (list, tuple))
-        ):
-            from urllib.parse import urlencode
-
-            return urlencode(_pairs(data)).encode("ascii"), "application/x-www-form-urlencoded"
-        content = data  # type: ignore[assignment]
-    if isinstance(content, bytes):
-        return content, None
-    if isinstance(content, str):
-        return content.encode("utf-8"), None
-    if isinstance(content, (bytearray, memoryview)):
-        return bytes(content), None
-    read: Any = getattr(content, "read", None)
-    if read is not None:
-        got = read()
-        return (got.encode("utf-8") if isinstance(got, str) else bytes(got)), None
-    return b"".join(content), None  # type: ignore[arg-type]
-
-
-def _pairs(fields: Any) -> list[tuple[str, Any]]:
-    """Lists repeat their key, None drops it, True and False are lower case."""
-    pairs: list[tuple[str, Any]] = []
-    for name, value in fields.items() if hasattr(fields, "items") else fields:
-        for one in value if isinstance(value, (list, tuple)) else (value,):
-            if one is None:
-                continue
-            pairs.append((name, str(one).lower() if isinstance(one, bool) else one))
-    return pairs
-
-
-def _with_params(url: str, params: Any) -> str:
-    if isinstance(params, bytes):
-        params = params.decode("ascii")
-    if not isinstance(params, str):
-        from urllib.parse import urlencode
-
-        params = urlencode(_pairs(params))
-    if not params:
-        return url
-    url, mark, fragment = url.partition("#")
-    joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
-    return f"{url}{joint}{params}{mark}{fragment}"
-
-
-class BasicAuth:
-    """Basic authentication; what ``auth=(user, password)`` becomes."""
-
-    def __init__(self, username: str | bytes, password: str | bytes) -> None:
-        from binascii import b2a_base64
-
-        user, secret = (x.encode("utf-8") if isinstance(x, str) else bytes(x) for x in (username, password))
-        self._value = b"Basic " + b2a_base64(user + b":" + secret, newline=False)
-
-    def __call__(self, request: Request) -> Request:
-        request.headers["authorization"] = self._value
-        return request
-
-
-def _authenticate(request: Request, auth: Any) -> Request:
-    if isinstance(auth, tuple):
-        auth = BasicAuth(*auth)
-    if not callable(auth):
-        raise InvalidArgument("auth is a tuple (user, password) or a callable that takes the request")
-    # The caller's request stays as it is.
-    copy = Request(request.method, request.url, headers=request.headers, content=request.content)
-    changed = auth(copy)
-    return changed if isinstance(changed, Request) else copy
 
 
 def _verification(verify: Any) -> tuple[int, bytes | None]:
