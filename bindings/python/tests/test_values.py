@@ -1,8 +1,22 @@
 """Headers, Timeout, codes: no network."""
 
+import encodings
+import pickle
+import pkgutil
+from encodings.aliases import aliases
+
 import pytest
 
-from valtron_http import Headers, InvalidArgument, Timeout, codes
+from valtron_http import Client, Headers, InvalidArgument, Request, Response, Timeout, _exchange, _native, codes
+
+
+def made(body, content_type):
+    """A response that no server sent."""
+    head = _exchange.RawHead(_native.Head(struct_size=_native.HEAD_SIZE, http_status=200, http_minor=1))
+    response = Response(head, Request("GET", "http://host/"))
+    response._headers = Headers({"content-type": content_type})
+    response._content = body
+    return response
 
 
 def test_headers_ignore_case_and_keep_duplicates():
@@ -51,3 +65,130 @@ def test_codes():
     assert codes.IM_A_TEAPOT == 418 and codes.get_reason_phrase(404) == "Not Found"
     with pytest.raises(AttributeError):
         _ = codes.no_such_code
+
+
+def test_timeout_is_what_its_attributes_say():
+    """An attribute set later is checked, and counts."""
+    timeout = Timeout(5)
+    timeout.total = 0.2
+    timeout.read = 3
+    assert timeout == Timeout(5, total=0.2, read=3) and timeout.first_byte == timeout.idle == timeout.read == 3
+    assert timeout._ms[-1] == 200
+    with pytest.raises(InvalidArgument, match="total"):
+        timeout.total = -1
+    with pytest.raises(AttributeError):
+        timeout.reed = 3
+    copy = Timeout(timeout)
+    copy.total = 1
+    assert timeout.total == 0.2
+    assert pickle.loads(pickle.dumps(timeout)) == timeout
+
+
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (lambda: Timeout(1e9), "timeout:"),
+        (lambda: Timeout((1, 1e9)), r"timeout \(read\):"),
+        (lambda: Timeout(read=1e9), r"timeout \(read\):"),
+        (lambda: Timeout(total=1e9), r"timeout \(total\):"),
+        (lambda: Client(job_timeout=1e9), "job_timeout:"),
+        (lambda: Client(job_timeout=float("nan")), "job_timeout:"),
+    ],
+)
+def test_a_limit_too_long_is_named_as_the_caller_named_it(build, name):
+    with pytest.raises(InvalidArgument, match=f"^{name}.*366 days"):
+        build()
+    assert Timeout(366 * 86400)._ms[0] == 366 * 86400 * 1000
+
+
+@pytest.mark.parametrize("limit", [-1, 2**31, 1.5, "3", None, True])
+def test_max_redirects_is_checked(limit):
+    with pytest.raises(InvalidArgument, match="^max_redirects"):
+        Client(max_redirects=limit)
+
+
+def test_request_method():
+    assert Request("get", "http://h/").method == Request(b"Get", "http://h/").method == "GET"
+    for wrong in (5, None, ["GET"]):
+        with pytest.raises(TypeError, match="method"):
+            Request(wrong, "http://h/")
+    # Upper case would make a method of it that was never meant.
+    assert Request("stra\N{LATIN SMALL LETTER SHARP S}e", "http://h/").method == "stra\N{LATIN SMALL LETTER SHARP S}e"
+
+
+def test_passwords_are_not_shown():
+    for url in ("http://user:hunter2@host/a@b", "http://user:hunter2@x@host/", "http://:hunter2@host"):
+        request = Request("GET", url)
+        assert "hunter2" not in repr(request) and "host" in repr(request) and request.url == url
+    assert repr(Request("GET", "http://host/a:b@c")) == "<Request('GET', 'http://host/a:b@c')>"
+    assert repr(Request("GET", "/relative?x=http://a:b@c")) == "<Request('GET', '/relative?x=http://a:b@c')>"
+
+
+def charsets():
+    names = {*aliases.keys(), *aliases.values(), *(module.name for module in pkgutil.iter_modules(encodings.__path__))}
+    return sorted(names | {"", "no such", "utf-8\0", "a" * 1000, "..os", "undefined", "string-escape", "\N{SNOWMAN}", "mbcs"})
+
+
+def test_no_charset_of_a_server_raises():
+    """Each name that Python knows, and some that it does not, over bodies that most of them dislike."""
+    bodies = [b"", b"abc", bytes(range(256)), b"\\d \\x \\N{x} +AGE- xn--a-ecp.ru", b"\xff\xfe\x00", b"=41 -----"]
+    used = set()
+    for name in charsets():
+        for body in bodies:
+            response = made(body, f"text/plain; charset={name}")
+            text = response.text
+            assert isinstance(text, str)
+            assert "".join(response.iter_text(1)) == "".join(response.iter_text()), name
+            assert name.startswith("utf") or "".join(response.iter_text(1)) == text, name
+            used.add(response.encoding)
+    assert {"latin_1", "utf_16", "big5", "cp1252"} <= used
+    # These are no charsets of text on the wire.
+    assert not used & {"hex", "rot13", "rot_13", "base64", "idna", "undefined", "punycode", "unicode_escape", "zlib", "bz2"}
+
+
+def test_an_encoding_of_the_caller_is_checked():
+    response = made(b"\xfc", "text/plain; charset=hex")
+    assert response.text == "\N{REPLACEMENT CHARACTER}"
+    for wrong in ("hex", "no-such"):
+        with pytest.raises(LookupError, match=wrong):
+            response.encoding = wrong
+        with pytest.raises(LookupError, match=wrong):
+            Client(default_encoding=wrong)
+    response.encoding = "latin-1"
+    assert response.text == "\N{LATIN SMALL LETTER U WITH DIAERESIS}"
+    response.encoding = None
+    assert response.text == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_the_url_is_a_str():
+    with Client(base_url="http://host/") as client:
+        for wrong in (None, 5, ["http://host/"]):
+            with pytest.raises(TypeError, match="url"):
+                client.build_request("GET", wrong)
+        assert client.build_request("GET", b"/a").url == "http://host/a"
+
+
+@pytest.mark.parametrize(
+    ("base", "url", "expected"),
+    [
+        ("http://host/api", "/login?next=http://x/", "http://host/api/login?next=http://x/"),
+        ("http://host/api", "go/http://x/", "http://host/api/go/http://x/"),
+        ("http://host/api/", "items:batch", "http://host/api/items:batch"),
+        ("http://host/api", "#a://b", "http://host/api/#a://b"),
+        ("http://host/api", "?a=1", "http://host/api/?a=1"),
+        ("http://host/api", "", "http://host/api"),
+        ("http://host/api", "HTTPS://other/x", "HTTPS://other/x"),
+        ("http://host/api", "ftp://other/x", "ftp://other/x"),
+        ("http://host/api?key=1", "x", "http://host/api/x"),
+    ],
+)
+def test_base_url(base, url, expected):
+    with Client(base_url=base) as client:
+        assert client.build_request("GET", url).url == expected
+
+
+def test_settings_of_requests_that_do_not_exist_are_refused():
+    with Client() as client:
+        for name in ("proxies", "cert", "cookies", "trust_env", "hooks"):
+            with pytest.raises(AttributeError, match=name):
+                setattr(client, name, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._models import Request
+from ._models import Request, is_absolute
 from .exceptions import InvalidArgument
 
 TYPE_CHECKING = False
@@ -15,6 +15,26 @@ if TYPE_CHECKING:
     DataTypes = Union[Mapping[str, Any], Iterable[tuple[str, Any]], str, bytes, None]
     ContentTypes = Union[bytes, bytearray, memoryview, str, Iterable[bytes], None]
     AuthTypes = Union[tuple[Any, Any], Callable[[Request], Any], None]
+
+
+def url_text(url: Any) -> str:
+    """Objects that stand for a URL are taken by their ``str``; what surely is a slip is refused."""
+    if isinstance(url, str):
+        return url
+    if isinstance(url, bytes):
+        return url.decode("utf-8", "surrogateescape")
+    if url is None or isinstance(url, (int, float, list, tuple, dict, set)):
+        raise TypeError(f"a url is a str, not {type(url).__name__}")
+    return str(url)
+
+
+def join(base: str, url: str) -> str:
+    """*url* below the path of *base*, unless it is absolute."""
+    if not base or is_absolute(url):
+        return url
+    if not url:
+        return base
+    return base.partition("#")[0].partition("?")[0].rstrip("/") + "/" + url.lstrip("/")
 
 
 def body_of(data: DataTypes, json: Any, content: ContentTypes) -> tuple[bytes | None, str | None]:

@@ -8,10 +8,10 @@ from _thread import allocate_lock, get_ident
 from ctypes import byref, c_void_p, pointer, sizeof
 
 from . import _exchange, _native, _spawn
-from ._build import authenticate, body_of, with_params
+from ._build import authenticate, body_of, join, url_text, with_params
 from ._exchange import Exchange, describe
-from ._models import UNSET, Headers, Request, Timeout, header_bytes
-from ._response import Response
+from ._models import UNSET, Headers, Request, Timeout, header_bytes, milliseconds, redacted
+from ._response import Response, text_encoding
 from .exceptions import (
     ClientClosed,
     HTTPError,
@@ -72,12 +72,14 @@ class NativeClient:
             free(client)
 
 
-def _abandon(native_box: list[NativeClient]) -> None:
-    if native_box and sys.flags.dev_mode:
-        import warnings
+def _tell_unclosed() -> None:
+    import warnings
 
-        warnings.warn("a valtron_http.Client was not closed", ResourceWarning, stacklevel=2)
-    native_box.clear()
+    warnings.warn("a valtron_http.Client was not closed", ResourceWarning, stacklevel=2)
+
+
+# Settings of requests' Session and of httpx's Client. Setting them would do nothing, and nobody would notice.
+_ABSENT = frozenset(("proxies", "proxy", "cookies", "cert", "trust_env", "hooks", "event_hooks", "stream", "mounts", "limits"))
 
 
 class Client:
@@ -109,43 +111,83 @@ class Client:
     ) -> None:
         self.auth = auth
         self.params = params
-        self.base_url = str(base_url)
+        self.base_url = base_url
         self.follow_redirects = follow_redirects
         self.max_redirects = max_redirects
         self.default_encoding = default_encoding
         self._allow_insecure = allow_insecure_redirects
         self._timeout = Timeout(timeout)
-        # The library adds Host, User-Agent and Accept where they are missing.
-        self._headers = Headers(headers)
-        self._encoded: tuple[Any, Any, int] | None = None
+        self._headers = _with_agent(headers)
+        # For the list of items that it was made from.
+        self._encoded: tuple[Any, tuple[Any, Any, int]] | None = None
         self._closed = False
         if ca_file is not None:
             verify = ca_file
+        self._verify = verify
         self._verify_off, self._pem = _verification(verify)
         if trust not in ("bundled", "system"):
             raise InvalidArgument(f'trust is "bundled" or "system", not {trust!r}')
         self._trust = _native.TRUST_SYSTEM if trust == "system" else _native.TRUST_BUNDLED
         self._hook = on_spawn
         self._ask = _mask(spawn_kinds) if on_spawn is not None else 0
-        self._job_timeout_ms = max(1, int(job_timeout * 1000))
-        native = self._create()
-        self._box = [native]
-        from weakref import finalize
+        self._job_timeout_ms = milliseconds(job_timeout, "job_timeout")
+        # Nothing outside may hold it: it leads by the hook to whatever the hook holds, this client included.
+        self._box = [self._create()]
+        self._finalizer: Any = None
+        if sys.flags.dev_mode:
+            from weakref import finalize
 
-        self._finalizer = finalize(self, _abandon, self._box)
+            self._finalizer = finalize(self, _tell_unclosed)
 
     # Settings that requests start from.
 
     @property
     def headers(self) -> Headers:
-        self._encoded = None
         return self._headers
 
     @headers.setter
     def headers(self, headers: HeaderTypes) -> None:
-        # The library adds Host, User-Agent and Accept where they are missing.
-        self._headers = Headers(headers)
-        self._encoded = None
+        self._headers = _with_agent(headers)
+
+    @property
+    def base_url(self) -> str:
+        return self._base_url
+
+    @base_url.setter
+    def base_url(self, url: URLTypes) -> None:
+        self._base_url = "" if url is None else url_text(url)
+
+    @property
+    def max_redirects(self) -> int:
+        return self._max_redirects
+
+    @max_redirects.setter
+    def max_redirects(self, limit: int) -> None:
+        if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit < 2**31:
+            raise InvalidArgument(f"max_redirects: a number from 0 to {2**31 - 1}, not {limit!r}")
+        self._max_redirects = limit
+
+    @property
+    def default_encoding(self) -> str | Callable[[bytes], str | None]:
+        """For text whose content type names no charset, or none that is known."""
+        return self._default_encoding
+
+    @default_encoding.setter
+    def default_encoding(self, encoding: str | Callable[[bytes], str | None]) -> None:
+        self._default_encoding = text_encoding(encoding) if isinstance(encoding, str) else encoding
+
+    @property
+    def verify(self) -> VerifyTypes:
+        """Set anew it begins with new connections; what is under way goes on as it began."""
+        return self._verify
+
+    @verify.setter
+    def verify(self, verify: VerifyTypes) -> None:
+        off, pem = _verification(verify)
+        with _renew_lock:
+            self._verify, self._verify_off, self._pem = verify, off, pem
+            if self._box:
+                self._box[0] = self._create()
 
     @property
     def timeout(self) -> Timeout:
@@ -154,6 +196,11 @@ class Client:
     @timeout.setter
     def timeout(self, timeout: TimeoutTypes) -> None:
         self._timeout = Timeout(timeout)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _ABSENT:
+            raise AttributeError(f"this version of valtron_http has no {name}")
+        object.__setattr__(self, name, value)
 
     @property
     def is_closed(self) -> bool:
@@ -233,10 +280,7 @@ class Client:
         headers: HeaderTypes = None,
     ) -> Request:
         """The request as ``send`` takes it. The client's headers are in it."""
-        if not isinstance(url, str):
-            url = str(url)
-        if self.base_url and "://" not in url:
-            url = self.base_url.rstrip("/") + "/" + url.lstrip("/") if url else self.base_url
+        url = join(self._base_url, url_text(url))
         if self.params:
             url = with_params(url, self.params)
         if params:
@@ -269,7 +313,10 @@ class Client:
             auth = self.auth
         if auth is not None:
             request = authenticate(request, auth)
-        limits = self._timeout if timeout is UNSET else Timeout(timeout)
+        if timeout is UNSET:
+            limits = self._timeout
+        else:
+            limits = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
         follow = self.follow_redirects if follow_redirects is None else follow_redirects
         config, _kept = self._configure(request, limits, follow)
         exchange = Exchange(native, request, on_progress)
@@ -289,7 +336,8 @@ class Client:
     def close(self) -> None:
         """Ends what is under way and closes the connections. A second call does nothing."""
         self._closed = True
-        self._finalizer.detach()
+        if self._finalizer is not None:
+            self._finalizer.detach()
         box, self._box = self._box, []
         for native in box:
             if native.generation == _native.generation:
@@ -308,7 +356,9 @@ class Client:
     def stats(self) -> dict[str, int]:
         """The library's counters of this client: connections opened and reused, task polls, jobs, and so on."""
         stats = _native.Stats(struct_size=sizeof(_native.Stats))
-        status = _native.client_stats(self._native().pointer, byref(stats))
+        # Held, so that a close on another thread does not free it meanwhile.
+        native = self._native()
+        status = _native.client_stats(native.pointer, byref(stats))
         if status:
             raise describe(kind_of(status), status, None, None, None)
         return {field[0]: getattr(stats, field[0]) for field in _native.Stats._fields_[1:]}
@@ -320,7 +370,8 @@ class Client:
         no step yet. ``reset`` counts anew from here on.
         """
         hitches = _native.Hitches(struct_size=sizeof(_native.Hitches))
-        status = _native.client_hitches(self._native().pointer, int(reset), byref(hitches))
+        native = self._native()
+        status = _native.client_hitches(native.pointer, int(reset), byref(hitches))
         if status:
             raise describe(kind_of(status), status, None, None, None)
         kind = hitches.longest_step_kind
@@ -336,6 +387,8 @@ class Client:
         config.worker_threads = 0
         config.trust = _native.TRUST_PEM_ONLY if self._pem is not None else self._trust
         config.tls_verify_off = self._verify_off
+        # None of the library's: it is a header of the client, to be seen and left out.
+        config.user_agent, config.user_agent_len = b"", 0
         if self._pem is not None:
             config.ca_pem, config.ca_pem_len = self._pem, len(self._pem)
         keep = None
@@ -372,9 +425,10 @@ class Client:
         config.url = url
         config.url_len = len(url)
         if request._headers is None and request._client_headers is self._headers:
-            encoded = self._encoded
-            if encoded is None:
-                encoded = self._encoded = _encode(self._headers)
+            items, kept = self._headers._items, self._encoded
+            if kept is None or kept[0] is not items:
+                kept = self._encoded = (items, _encode(self._headers))
+            encoded = kept[1]
         else:
             encoded = _encode(request.headers)
         if encoded[2]:
@@ -415,9 +469,11 @@ class Client:
         response = Response(head, request, exchange)
         response.default_encoding = self.default_encoding
         if info.hops:
-            response.history = _history(exchange, info.hops, request)
+            response.history, response.request = _history(exchange, info.hops)
         if follow and self.max_redirects == 0 and response.is_redirect:
-            raise TooManyRedirects(f"{response.url} redirects, and max_redirects is 0", request=request, response=response)
+            raise TooManyRedirects(
+                f"{redacted(response.url)} redirects, and max_redirects is 0", request=request, response=response
+            )
         if stream:
             return response
         if not info.terminal and 0 <= info.body_total <= _WHOLE_BYTES:
@@ -427,7 +483,7 @@ class Client:
             content = exchange.read_buffered()
             if content is not None:
                 response._content = content
-                response._take_info(exchange)
+                response._take_info(exchange, info)
                 response._exchange = None
                 exchange.close()
                 return response
@@ -442,16 +498,24 @@ _WHOLE_BYTES = 128 * 1024
 _REQUEST = bytes(_native.RequestConfig(struct_size=sizeof(_native.RequestConfig)))
 
 
-def _history(exchange: Exchange, hops: int, request: Request) -> list[Response]:
+def _with_agent(headers: HeaderTypes) -> Headers:
+    """A client's headers: with its name, unless they bring one or say None. The library adds Host and Accept."""
+    own = Headers(headers)
+    if not any(name == b"user-agent" for name, _, _ in own._items):
+        own._items.insert(0, (b"user-agent", b"User-Agent", f"valtron_http/{_native.VERSION}".encode("ascii")))
+    return own
+
+
+def _history(exchange: Exchange, hops: int) -> tuple[list[Response], Request]:
+    """The redirects followed, and the request that was answered in the end."""
+    heads, requests = exchange.sent(hops)
     found: list[Response] = []
-    for hop in range(hops):
-        head = exchange.head(_native.HEAD_HOP + hop)
-        if head is not None:
-            response = Response(head, request)
-            response._content = b""
-            response.history = list(found)
-            found.append(response)
-    return found
+    for head, request in zip(heads, requests):
+        response = Response(head, request)
+        response._content = b""
+        response.history = list(found)
+        found.append(response)
+    return found, requests[-1]
 
 
 def _encode(headers: Headers) -> tuple[Any, Any, int]:
@@ -510,6 +574,7 @@ def shared(verify: Any, trust: str) -> Client:
             if _shared is None:
                 _shared = Client()
                 # It is nobody's to close.
-                _shared._finalizer.detach()
+                if _shared._finalizer is not None:
+                    _shared._finalizer.detach()
             client = _shared
     return client
