@@ -192,3 +192,108 @@ def test_settings_of_requests_that_do_not_exist_are_refused():
         for name in ("proxies", "cert", "cookies", "trust_env", "hooks"):
             with pytest.raises(AttributeError, match=name):
                 setattr(client, name, None)
+
+
+def test_an_empty_form_is_no_body():
+    with Client() as client:
+        for data in ({}, [], ()):
+            request = client.build_request("POST", "http://host/", data=data)
+            assert request.content is None and "content-type" not in request.headers
+        assert client.build_request("POST", "http://host/", data={}, json=[1]).content == b"[1]"
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [{"data": {"a": 1}, "json": {}}, {"data": b"a", "content": b"b"}, {"json": 1, "content": b""}],
+)
+def test_two_bodies_are_one_too_many(bodies):
+    with Client() as client, pytest.raises(TypeError, match=" and ".join(sorted(bodies))):
+        client.build_request("POST", "http://host/", **bodies)
+
+
+@pytest.mark.parametrize("content", [5, {"a": 1}, ["a"], [1], object()])
+def test_a_body_that_is_none(content):
+    with Client() as client, pytest.raises(TypeError, match="content is"):
+        client.build_request("POST", "http://host/", content=content)
+
+
+@pytest.mark.parametrize(
+    ("params", "query"),
+    [
+        ({"a": range(2)}, "?a=0&a=1"),
+        ({"a": {"x"}}, "?a=x"),
+        ({"a": (c for c in "xy")}, "?a=x&a=y"),
+        ({"a": [True, None, 1.5]}, "?a=true&a=1.5"),
+        ({"a": b"x y", "b": []}, "?a=x+y"),
+        ((pair for pair in [("a", 1), ("a", 2)]), "?a=1&a=2"),
+        ("?a=1", "?a=1"),
+    ],
+)
+def test_query(params, query):
+    with Client() as client:
+        assert client.build_request("GET", "http://host/", params=params).url == "http://host/" + query
+
+
+@pytest.mark.parametrize("params", [{"a": {"b": 1}}, ["a"], 5, [("a",)]])
+def test_a_query_that_is_none(params):
+    with Client() as client, pytest.raises(TypeError, match="params"):
+        client.build_request("GET", "http://host/", params=params)
+
+
+@pytest.mark.parametrize("headers", ["x: y", ["x"], 5])
+def test_headers_that_are_none(headers):
+    with pytest.raises(TypeError, match="headers"):
+        Headers(headers)
+
+
+@pytest.mark.parametrize("auth", [("a", 5), ("a", None), (None, "b"), ("a", "b", "c"), ("a",), "a:b", 5])
+def test_auth_is_two_texts(auth):
+    """Not five NULs, which is what bytes(5) would make of a password."""
+    with Client(auth=auth) as client, pytest.raises((TypeError, InvalidArgument), match="auth"):
+        client.send(Request("GET", "http://host.invalid/"))
+
+
+def test_a_default_encoding_that_is_none():
+    with Client(default_encoding=None) as client:
+        assert client.default_encoding == "utf-8"
+    with pytest.raises(TypeError, match="default_encoding"):
+        Client(default_encoding=5)
+
+
+def test_json_in_another_charset():
+    assert made(b'["\xfc"]', "application/json; charset=latin-1").json() == ["\N{LATIN SMALL LETTER U WITH DIAERESIS}"]
+    with pytest.raises(ValueError):
+        made(b"\xfc", "application/json").json()
+
+
+def test_lines_as_requests_users_ask_for_them():
+    response = made(b"a\nb\r\n\nc", "text/plain")
+    assert list(response.iter_lines(chunk_size=1, decode_unicode=True)) == list(response.iter_lines(512)) == ["a", "b", "", "c"]
+
+
+def test_links():
+    response = made(b"", "text/plain")
+    response.headers["link"] = '<http://h/?a=1,2>; rel="next"; title="a, b; c", </last>;rel=last,<x>'
+    assert response.links == {
+        "next": {"url": "http://h/?a=1,2", "rel": "next", "title": "a, b; c"},
+        "last": {"url": "/last", "rel": "last"},
+        "x": {"url": "x"},
+    }
+    for broken in ("", "<", "x", ";;,,"):
+        response.headers["link"] = broken
+        assert response.links == {}
+    for broken in ('<a>; b="', "<a>;=;", '<a>; rel="x\\', "<a>;b;"):
+        response.headers["link"] = broken
+        assert [link["url"] for link in response.links.values()] == ["a"]
+    for hostile in ("<" * 1_000_000, '<a>;\\"' * 200_000, "<a>" + "; " * 500_000, "<a>;" + " " * 1_000_000):
+        response.headers["link"] = hostile
+        assert isinstance(response.links, dict)
+
+
+def test_a_client_is_not_copied():
+    import copy
+
+    with Client() as client:
+        for way in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="Client"):
+                way(client)

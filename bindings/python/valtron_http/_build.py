@@ -39,39 +39,60 @@ def join(base: str, url: str) -> str:
 
 def body_of(data: DataTypes, json: Any, content: ContentTypes) -> tuple[bytes | None, str | None]:
     """The body's bytes and its content type."""
+    if isinstance(data, (dict, list, tuple)) and not data:
+        data = None
+    given = [name for name, value in (("content", content), ("data", data), ("json", json)) if value is not None]
+    if not given:
+        return None, None
+    if len(given) > 1:
+        raise TypeError(f"a request has one body, not {' and '.join(given)}")
     if json is not None:
         from json import dumps
 
         text = dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return text.encode("utf-8"), "application/json"
-    if content is None:
-        if data is None:
-            return None, None
+    if data is not None:
         if not isinstance(data, (str, bytes, bytearray, memoryview)) and (
             hasattr(data, "items") or isinstance(data, (list, tuple))
         ):
             from urllib.parse import urlencode
 
-            return urlencode(_pairs(data)).encode("ascii"), "application/x-www-form-urlencoded"
+            return urlencode(_pairs(data, "data")).encode("ascii"), "application/x-www-form-urlencoded"
         content = data  # type: ignore[assignment]
-    if isinstance(content, bytes):
-        return content, None
-    if isinstance(content, str):
-        return content.encode("utf-8"), None
-    if isinstance(content, (bytearray, memoryview)):
-        return bytes(content), None
-    read: Any = getattr(content, "read", None)
+    return _bytes_of(content), None
+
+
+def _bytes_of(content: Any) -> bytes:
+    read = getattr(content, "read", None)
     if read is not None:
-        got = read()
-        return (got.encode("utf-8") if isinstance(got, str) else bytes(got)), None
-    return b"".join(content), None  # type: ignore[arg-type]
+        content = read()
+    if isinstance(content, bytes):
+        return content
+    if isinstance(content, str):
+        return content.encode("utf-8")
+    if isinstance(content, (bytearray, memoryview)):
+        return bytes(content)
+    try:
+        if hasattr(content, "items"):
+            raise TypeError
+        return b"".join(content)
+    except TypeError:
+        raise TypeError(
+            f"content is bytes, a str, a file or pieces of bytes, not {type(content).__name__}; json= and data= take a dict"
+        ) from None
 
 
-def _pairs(fields: Any) -> list[tuple[str, Any]]:
-    """Lists repeat their key, None drops it, True and False are lower case."""
+def _pairs(fields: Any, what: str) -> list[tuple[str, Any]]:
+    """Several values repeat their key, None drops it, True and False are lower case."""
     pairs: list[tuple[str, Any]] = []
-    for name, value in fields.items() if hasattr(fields, "items") else fields:
-        for one in value if isinstance(value, (list, tuple)) else (value,):
+    try:
+        given = [(name, value) for name, value in (fields.items() if hasattr(fields, "items") else fields)]
+    except (TypeError, ValueError):
+        raise TypeError(f"{what} is a mapping or pairs of a name and a value, not {fields!r}") from None
+    for name, value in given:
+        if hasattr(value, "items"):
+            raise TypeError(f"{what}: the value of {name!r} is a dict, which has no form that servers agree on")
+        for one in value if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else (value,):
             if one is None:
                 continue
             pairs.append((name, str(one).lower() if isinstance(one, bool) else one))
@@ -81,10 +102,12 @@ def _pairs(fields: Any) -> list[tuple[str, Any]]:
 def with_params(url: str, params: Any) -> str:
     if isinstance(params, bytes):
         params = params.decode("ascii")
-    if not isinstance(params, str):
+    if isinstance(params, str):
+        params = params[1:] if params.startswith("?") else params
+    else:
         from urllib.parse import urlencode
 
-        params = urlencode(_pairs(params))
+        params = urlencode(_pairs(params, "params"))
     if not params:
         return url
     url, mark, fragment = url.partition("#")
@@ -98,7 +121,10 @@ class BasicAuth:
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         from binascii import b2a_base64
 
-        user, secret = (x.encode("utf-8") if isinstance(x, str) else bytes(x) for x in (username, password))
+        for text in (username, password):
+            if not isinstance(text, (str, bytes)):
+                raise TypeError(f"auth: a user and a password are str or bytes, not {type(text).__name__}")
+        user, secret = (x.encode("utf-8") if isinstance(x, str) else x for x in (username, password))
         self._value = b"Basic " + b2a_base64(user + b":" + secret, newline=False)
 
     def __call__(self, request: Request) -> Request:
@@ -107,7 +133,7 @@ class BasicAuth:
 
 
 def authenticate(request: Request, auth: Any) -> Request:
-    if isinstance(auth, tuple):
+    if isinstance(auth, tuple) and len(auth) == 2:
         auth = BasicAuth(*auth)
     if not callable(auth):
         raise InvalidArgument("auth is a tuple (user, password) or a callable that takes the request")

@@ -107,7 +107,7 @@ class Client:
         on_spawn: _spawn.SpawnHook | None = None,
         spawn_kinds: Iterable[str] | None = None,
         job_timeout: float = 1.0,
-        default_encoding: str | Callable[[bytes], str | None] = "utf-8",
+        default_encoding: str | Callable[[bytes], str | None] | None = "utf-8",
     ) -> None:
         self.auth = auth
         self.params = params
@@ -173,8 +173,14 @@ class Client:
         return self._default_encoding
 
     @default_encoding.setter
-    def default_encoding(self, encoding: str | Callable[[bytes], str | None]) -> None:
-        self._default_encoding = text_encoding(encoding) if isinstance(encoding, str) else encoding
+    def default_encoding(self, encoding: str | Callable[[bytes], str | None] | None) -> None:
+        if encoding is None:
+            encoding = "utf-8"
+        if isinstance(encoding, str):
+            encoding = text_encoding(encoding)
+        elif not callable(encoding):
+            raise TypeError(f"default_encoding is a name or a callable that finds one, not {encoding!r}")
+        self._default_encoding = encoding
 
     @property
     def verify(self) -> VerifyTypes:
@@ -281,9 +287,9 @@ class Client:
     ) -> Request:
         """The request as ``send`` takes it. The client's headers are in it."""
         url = join(self._base_url, url_text(url))
-        if self.params:
+        if self.params is not None:
             url = with_params(url, self.params)
-        if params:
+        if params is not None:
             url = with_params(url, params)
         body, kind = body_of(data, json, content)
         request = Request(method, url, content=body)
@@ -330,6 +336,10 @@ class Client:
                 error.request = request
             raise
         return response
+
+    def __reduce__(self) -> Any:
+        # Also what the copy module goes by.
+        raise TypeError("a Client, which holds connections, can be neither pickled nor copied: make one in each process")
 
     # The end.
 

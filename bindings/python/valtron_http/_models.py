@@ -75,7 +75,11 @@ class Headers:
         if isinstance(headers, Headers):
             self._items = list(headers._items)
             return
-        pairs: Any = headers.items() if hasattr(headers, "items") else headers
+        given: Any = headers.items() if hasattr(headers, "items") else headers
+        try:
+            pairs = [(name, value) for name, value in given]
+        except (TypeError, ValueError):
+            raise TypeError(f"headers are a mapping or pairs of a name and a value, not {type(headers).__name__}") from None
         for name, value in pairs:
             raw = header_bytes(name, "name")
             self._items.append((raw.lower(), raw, None if value is None else header_bytes(value, "value")))

@@ -121,6 +121,13 @@ class Response:
         phrase = self.reason_phrase or codes.get_reason_phrase(self.status_code)
         raise HTTPStatusError(f"{side} error {self.status_code} {phrase} for {redacted(self.url)}", response=self)
 
+    @property
+    def links(self) -> dict[str, dict[str, str]]:
+        """The ``Link`` header (RFC 8288) by ``rel``, or by URL where there is none."""
+        from ._links import parse
+
+        return {link.get("rel", link["url"]): link for link in parse(self.headers.get("link", ""))}
+
     # The body.
 
     @property
@@ -183,12 +190,15 @@ class Response:
         return self.content.decode(self.encoding, "replace")
 
     def json(self, *, loads: Callable[..., Any] | None = None, **kwargs: Any) -> Any:
-        """The body as JSON: UTF-8, UTF-16 or UTF-32 by its first bytes. ``loads`` replaces ``json.loads``."""
-        if loads is None:
-            import json
+        """The body as JSON: UTF-8, UTF-16 or UTF-32 by its first bytes, else by its charset. ``loads`` replaces ``json.loads``."""
+        if loads is not None:
+            return loads(self.content, **kwargs)
+        import json
 
+        try:
             return json.loads(self.content, **kwargs)
-        return loads(self.content, **kwargs)
+        except UnicodeDecodeError:
+            return json.loads(self.text, **kwargs)
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The body in pieces: of exactly ``chunk_size`` (the last may be shorter), or of what there is, up to 256 KiB."""
@@ -256,11 +266,11 @@ class Response:
         if text:
             yield text
 
-    def iter_lines(self) -> Iterator[str]:
-        """Lines without their ends; LF, CR LF and CR end one."""
+    def iter_lines(self, chunk_size: int | None = None, decode_unicode: bool = True) -> Iterator[str]:
+        """Lines without their ends; LF, CR LF and CR end one. Always ``str``, whatever ``decode_unicode`` of requests says."""
         rest: list[str] = []
         carriage = False
-        for text in self.iter_text():
+        for text in self.iter_text(chunk_size):
             if carriage and text.startswith("\n"):
                 text = text[1:]
             carriage = False
