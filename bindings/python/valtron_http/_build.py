@@ -30,7 +30,7 @@ def url_text(url: Any) -> str:
 
 def join(base: str, url: str) -> str:
     """*url* below the path of *base*, unless it is absolute."""
-    if not base or is_absolute(url):
+    if is_absolute(url):
         return url
     if not url:
         return base
@@ -39,6 +39,8 @@ def join(base: str, url: str) -> str:
 
 def body_of(data: DataTypes, json: Any, content: ContentTypes) -> tuple[bytes | None, str | None]:
     """The body's bytes and its content type."""
+    if json is None and data is None and content is None:
+        return None, None
     if isinstance(data, (dict, list, tuple)) and not data:
         data = None
     given = [name for name, value in (("content", content), ("data", data), ("json", json)) if value is not None]

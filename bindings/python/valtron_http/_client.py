@@ -286,7 +286,10 @@ class Client:
         headers: HeaderTypes = None,
     ) -> Request:
         """The request as ``send`` takes it. The client's headers are in it."""
-        url = join(self._base_url, url_text(url))
+        if not isinstance(url, str):
+            url = url_text(url)
+        if self._base_url:
+            url = join(self._base_url, url)
         if self.params is not None:
             url = with_params(url, self.params)
         if params is not None:
@@ -472,7 +475,7 @@ class Client:
         # A body that fails before anybody streams it still shows its head.
         if not (stream and info.http_status):
             exchange.raise_if_failed()
-        head = exchange.head(_native.HEAD_FINAL)
+        head = exchange.head(_native.HEAD_FINAL, shared=False)
         if head is None:
             exchange.raise_if_failed()
             raise describe(HTTPError, _native.E_NO_HEAD, None, request, None)

@@ -158,27 +158,26 @@ class Exchange:
 
     # What came.
 
-    def head(self, which: int) -> RawHead | None:
-        def copy() -> tuple[int, RawHead | None]:
-            head = _new_head(_HEAD)
-            status = _native.request_head(self.native.pointer, self.handle.value, which, byref(head))
-            return status, RawHead(head) if status == 0 else None
-
-        status, answer = self._copied(copy)
-        found: RawHead | None = answer
+    def head(self, which: int, shared: bool = True) -> RawHead | None:
+        """*shared*: other threads may know this exchange."""
+        status, found = self._copied(self._head, which) if shared else self._head(which)
         if status and status != _native.E_NO_HEAD:
             raise self._error(status, None)
         return found
 
+    def _head(self, which: int) -> tuple[int, RawHead | None]:
+        head = _new_head(_HEAD)
+        status = _native.request_head(self.native.pointer, self.handle.value, which, byref(head))
+        return status, RawHead(head) if status == 0 else None
+
     def url(self) -> str:
         """Where the request is now: after redirects the last URL. Without credentials."""
+        return self._copied(self._url)[1] or self.request.url
 
-        def copy() -> tuple[int, str]:
-            start, length = c_void_p(), c_size_t()
-            status = _native.request_url(self.native.pointer, self.handle.value, byref(start), byref(length))
-            return status, string_at(start.value or 0, length.value).decode("utf-8", "replace") if status == 0 else ""
-
-        return self._copied(copy)[1] or self.request.url
+    def _url(self) -> tuple[int, str]:
+        start, length = c_void_p(), c_size_t()
+        status = _native.request_url(self.native.pointer, self.handle.value, byref(start), byref(length))
+        return status, string_at(start.value or 0, length.value).decode("utf-8", "replace") if status == 0 else ""
 
     def sent(self, hops: int) -> tuple[list[RawHead], list[Request]]:
         """The heads of the redirects followed; the requests that they answered, and the one that followed the last of them."""
@@ -189,13 +188,13 @@ class Exchange:
             requests.append(requests[-1].redirected(head.status, here, there))
         return heads, requests
 
-    def _copied(self, copy: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
+    def _copied(self, copy: Callable[..., tuple[int, Any]], *arguments: int) -> tuple[int, Any]:
         if self.foreign():
             return _native.E_FORKED, None
         with self._lock:
             self._copying += 1
             try:
-                answer = (_native.E_CANCELLED, None) if self.closing else copy()
+                answer = (_native.E_CANCELLED, None) if self.closing else copy(*arguments)
             finally:
                 self._copying -= 1
         if self.closing:
