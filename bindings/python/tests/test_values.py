@@ -192,6 +192,8 @@ def test_settings_of_requests_that_do_not_exist_are_refused():
         for name in ("proxies", "cert", "cookies", "trust_env", "hooks"):
             with pytest.raises(AttributeError, match=name):
                 setattr(client, name, None)
+        # A test may put its own in the place of a method.
+        client.stream = None
 
 
 def test_an_empty_form_is_no_body():

@@ -79,7 +79,7 @@ def _tell_unclosed() -> None:
 
 
 # Settings of requests' Session and of httpx's Client. Setting them would do nothing, and nobody would notice.
-_ABSENT = frozenset(("proxies", "proxy", "cookies", "cert", "trust_env", "hooks", "event_hooks", "stream", "mounts", "limits"))
+_ABSENT = frozenset(("proxies", "cookies", "cert", "trust_env", "hooks", "event_hooks"))
 
 
 class Client:
