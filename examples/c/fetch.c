@@ -3,7 +3,7 @@
  *   fetch URL [--ca-file FILE] [--quiet]
  *
  * Prints the states as they pass, a progress bar, the status, the headers, size, speed and the time each phase took. Ends with 0
- * if the response came whole, with 1 if the fetch failed, with 2 if it was called wrongly. */
+ * if the response came whole and its status is below 400, with 1 if not, with 2 if it was called wrongly. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,6 +185,11 @@ static int fetch(valtron_client *client, const char *url) {
         print_summary(&info, bytes);
     }
     valtron_request_free(client, request);
+    /* To the library such a response is a success: it came whole. To the user it seldom is. */
+    if (info.http_status >= 400) {
+        fprintf(stderr, "fetch: the server answered with status %" PRId32 "\n", info.http_status);
+        return 1;
+    }
     return 0;
 }
 

@@ -3,7 +3,7 @@
 
     python3 examples/python/fetch.py URL [--ca-file FILE] [--quiet]
 
-The exit code is 0 when the fetch succeeded with a status below 400.
+The exit code is 0 if the response came whole and its status is below 400, 1 if not, 2 if it was called wrongly.
 """
 
 import argparse

@@ -170,6 +170,35 @@ def test_redirects(client, site):
             strict.get(site.http + "/loop")
 
 
+def test_the_host_of_an_error_is_the_one_that_failed(client, site):
+    """After a redirect the message names where it led, not where it began."""
+    url = f"{site.http}/redirect/302?to={site.expired}/hello"
+    with pytest.raises(exceptions.CertificateError) as caught:
+        client.post(url, content=b"body")
+    error = caught.value
+    assert error.host == "localhost" and str(error).startswith("localhost: tls: ")
+    assert (error.request.method, error.request.url) == ("GET", site.expired + "/hello")
+    with pytest.raises(exceptions.ResolveError, match=r"^name\.invalid: resolve: "):
+        client.get(site.http + "/redirect/302?to=http://name.invalid/")
+
+
+def test_passwords_are_not_in_messages(client, site):
+    secret = site.http.replace("://", "://user:hunter2@")
+    errors = []
+    for path in ("/loop", "/redirect/302?to=ftp://x/", "/truncated/length", "/stall/head", "/hello world"):
+        with pytest.raises(exceptions.HTTPError) as caught:
+            client.get(secret + path, timeout=Timeout(read=0.1))
+        errors.append(caught.value)
+    with pytest.raises(exceptions.HTTPStatusError) as caught:
+        client.get(secret + "/status/404").raise_for_status()
+    errors.append(caught.value)
+    with pytest.raises(exceptions.MissingSchema) as caught:
+        client.get("user:hunter2@host/")
+    errors.append(caught.value)
+    for error in errors:
+        assert "hunter2" not in str(error) + repr(error)
+
+
 URLS = [
     ("", exceptions.InvalidURL, "URL_EMPTY"),
     ("hello", exceptions.MissingSchema, "URL_RELATIVE"),

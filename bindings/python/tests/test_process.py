@@ -116,7 +116,8 @@ def test_fork(client, site):
         assert answers[0] == answers[1] != first
         assert client.get(site.https + "/hello").status_code == 200
         with pytest.raises(valtron_http.HTTPError):
-            stream.read() if not stream.is_stream_consumed else next(pieces)
+            # What the parent had taken of it is there.
+            list(pieces)
         del stream, pieces
         gc.collect()
         client.close()
@@ -323,3 +324,133 @@ def test_layout(tmp_path):
     subprocess.run(["gcc", "-I", TREE / "include", "-o", program, source], check=True)
     out = subprocess.run([program], check=True, capture_output=True, text=True).stdout
     assert {key: int(value) for key, value in (line.split() for line in out.splitlines())} == ours
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors are counted in /proc")
+@pytest.mark.parametrize("how", ["bound method", "closure", "attribute"])
+def test_a_dropped_client_is_collected_whatever_its_hook_holds(how):
+    """The hook reaches the client, the client the hook: a cycle, and nothing outside may hold it."""
+
+    class Owner:
+        def __init__(self):
+            if how == "closure":
+                client = Client(on_spawn=lambda spawn: client.is_closed)
+            else:
+                client = Client(on_spawn=self.hook if how == "bound method" else self)
+            self.client = client
+
+        def hook(self, spawn):
+            return "run"
+
+        __call__ = hook
+
+    Owner()
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        Owner()
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_the_newest_library_of_the_tree_is_taken(tmp_path, monkeypatch):
+    """An old release build does not hide the debug build just made, and the other way round."""
+    package = tmp_path / "bindings" / "python" / "valtron_http"
+    package.mkdir(parents=True)
+    (tmp_path / "Cargo.toml").write_text("")
+    monkeypatch.delenv("VALTRON_HTTP_LIB", raising=False)
+    monkeypatch.setattr(_native, "__file__", str(package / "_native.py"))
+    libraries = {kind: tmp_path / "target" / kind / _native.library_name() for kind in ("release", "debug")}
+    for library in libraries.values():
+        library.parent.mkdir(parents=True)
+        library.write_text("")
+    for older, newer in (("release", "debug"), ("debug", "release")):
+        os.utime(libraries[older], (1000, 1000))
+        os.utime(libraries[newer], (2000, 2000))
+        assert _native.find() == str(libraries[newer])
+    libraries["release"].unlink()
+    assert _native.find() == str(libraries["debug"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_response_of_the_parent_is_refused_in_the_child(client, site):
+    stream = client.stream("GET", site.http + "/bytes/3000000")
+
+    def work():
+        try:
+            stream.read()
+        except valtron_http.Forked as error:
+            assert isinstance(error, RuntimeError) and not isinstance(error, valtron_http.Cancelled)
+            return error.status_name
+
+    assert in_child(work) == (0, "FORKED")
+    assert len(stream.read()) == 3_000_000
+
+
+def test_threads_that_read_one_response(client, site):
+    """All of them get the whole body, by turns; none gets a part of it."""
+    for _ in range(20):
+        response = client.stream("GET", site.http + "/chunked/600000")
+        together = threading.Barrier(4)
+        lengths, failures = [], []
+
+        def read(response=response, together=together, lengths=lengths, failures=failures):
+            try:
+                together.wait()
+                lengths.append(len(response.read()))
+                response.timings, response.trailers, response.trace  # noqa: B018
+            except BaseException as error:  # noqa: BLE001
+                failures.append(error)
+
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == [] and lengths == [600_000] * 4
+    assert client.stats()["requests_live"] == 0
+
+
+def test_threads_that_iterate_over_one_response(client, site):
+    """One gets the body, the others are told that it is taken."""
+    for _ in range(20):
+        response = client.stream("GET", site.http + "/chunked/600000")
+        together = threading.Barrier(4)
+        lengths, refused = [], []
+
+        def read(response=response, together=together, lengths=lengths, refused=refused):
+            together.wait()
+            try:
+                lengths.append(sum(len(piece) for piece in response.iter_bytes()))
+            except valtron_http.StreamConsumed:
+                refused.append(1)
+
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert lengths == [600_000] and len(refused) == 3
+
+
+def test_a_response_closed_by_another_thread(client, site):
+    """The reader is told that it was closed, not of a bug."""
+    response = client.stream("GET", site.http + "/stall/body")
+    begun, caught = threading.Event(), []
+
+    def read():
+        try:
+            for piece in response.iter_bytes():
+                assert piece == b"half"
+                begun.set()
+        except valtron_http.HTTPError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert begun.wait(10)
+    response.close()
+    thread.join(BOUND_SECONDS)
+    assert not thread.is_alive()
+    assert [type(error) for error in caught] == [valtron_http.Cancelled] and "closed" in str(caught[0])
+    assert client.stats()["requests_live"] == 0

@@ -142,6 +142,72 @@ def test_redirect(client, site, code):
     assert hop.url == f"{site.http}/redirect/{code}?to=/echo" and response.url == site.http + "/echo"
 
 
+def test_methods_are_upper_case(client, site):
+    assert echoed(client.request("get", site.http + "/echo"))[0] == "GET /echo"
+    first, headers, body = echoed(client.request("post", f"{site.http}/redirect/302?to=/echo", json=[1]))
+    assert first == "GET /echo" and body == "" and "content-type" not in headers
+    with pytest.raises(TypeError, match="method"):
+        client.request(5, site.http + "/echo")
+
+
+@pytest.mark.parametrize("code", [302, 303, 307])
+def test_the_requests_of_a_redirect_are_those_sent(client, site, code):
+    """Method, URL, body and headers of each hop, as they went out."""
+    url = f"{site.http}/redirect/{code}?to={site.https}/echo"
+    for stream in (False, True):
+        with client.request("POST", url, json=[1], auth=("a", "b"), headers={"x": "1"}, stream=stream) as response:
+            first, sent, body = echoed(response)
+        last, (hop,) = response.request, response.history
+        assert (hop.request.method, hop.request.url, hop.request.content) == ("POST", url, b"[1]")
+        assert hop.request.headers["content-type"] == "application/json" and "authorization" in hop.request.headers
+        assert last.url == response.url == site.https + "/echo"
+        assert f"{last.method} /echo" == first and (last.content or b"").decode() == body
+        assert last.method == ("POST" if code == 307 else "GET")
+        for name in ("authorization", "content-type", "x"):
+            assert last.headers.get(name) == sent.get(name)
+
+
+def test_settings_changed_later_take_effect(serve, site):
+    with Client() as client:
+        client.timeout.total = 0.2
+        with pytest.raises(valtron_http.TotalTimeout):
+            client.get(site.http + "/stall/head")
+        client.timeout.total = None
+        headers = client.headers
+        url = site.http + "/echo"
+        assert "x" not in echoed(client.get(url))[1]
+        headers["X"] = "1"
+        assert echoed(client.get(url))[1]["x"] == "1"
+        del headers["x"]
+        assert "x" not in echoed(client.get(url))[1]
+        headers.update({"x": "2"})
+        assert echoed(client.get(url))[1]["x"] == "2"
+        with pytest.raises(valtron_http.CertificateError):
+            client.get(site.https + "/hello")
+        client.verify = site.ca
+        assert client.get(site.https + "/hello").status_code == 200 and client.verify == site.ca
+        client.base_url = site.http
+        assert client.get("/hello").status_code == 200
+
+
+def test_user_agent(site):
+    """A header of the client like any other: seen, replaced, left out."""
+    url = site.http + "/echo"
+    with Client() as client:
+        name = f"valtron_http/{valtron_http.__version__}"
+        assert client.headers["user-agent"] == echoed(client.get(url))[1]["user-agent"] == name
+        assert echoed(client.get(url, headers={"User-Agent": "me"}))[1].get_list("user-agent") == ["me"]
+        assert "user-agent" not in echoed(client.get(url, headers={"User-Agent": None}))[1]
+        client.headers = {"x": "1"}
+        assert client.headers["user-agent"] == name
+        client.headers["user-agent"] = "mine"
+        assert echoed(client.get(url))[1]["user-agent"] == "mine"
+        # The library sends "*/*", which means what no Accept means (RFC 9110 section 12.5.1).
+        assert echoed(client.get(url, headers={"Accept": None}))[1]["accept"] == "*/*"
+    with Client(headers={"User-Agent": None}) as client:
+        assert "user-agent" not in echoed(client.get(url))[1]
+
+
 def test_redirect_not_followed(client, site):
     for option in ("follow_redirects", "allow_redirects"):
         response = client.get(site.http + "/redirect/302?to=/hello", **{option: False})

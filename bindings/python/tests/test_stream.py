@@ -1,6 +1,7 @@
 """Bodies in pieces, progress, and what closing early does."""
 
 import gc
+import tracemalloc
 
 import pytest
 from conftest import whole
@@ -22,6 +23,47 @@ def test_pieces(client, site):
         assert b"".join(pieces) == pattern(1_000_000)
         if expected:
             assert len(pieces) == expected and {len(piece) for piece in pieces[:-1]} <= {size}
+
+
+def test_pieces_larger_than_the_body(client, site):
+    """What is asked for is not what is allocated."""
+    for path in ("/bytes/1000000", "/chunked/1000000"):
+        with client.stream("GET", site.http + path) as response:
+            tracemalloc.start()
+            assert list(response.iter_bytes(10**13)) == [pattern(1_000_000)]
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < 4_000_000
+    response = client.get(site.http + "/bytes/1000")
+    assert list(response.iter_bytes(10**13)) == [pattern(1000)]
+
+
+def test_piece_sizes_that_are_none(client, site):
+    for wrong, kind in ((0, ValueError), (-1, ValueError), ("1", TypeError), (1.5, TypeError)):
+        with client.stream("GET", site.http + "/bytes/10") as response:
+            with pytest.raises(kind, match="chunk_size"):
+                list(response.iter_bytes(wrong))
+            assert response.read() == pattern(10)
+
+
+def test_small_pieces_come_as_soon_as_they_are_there(serve, client):
+    """A piece is handed on once it is whole, and not kept until the next one is there too."""
+    from threading import Event
+
+    got = Event()
+
+    def answer(connection, head):
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nabcde")
+        assert got.wait(10)
+        connection.sendall(b"fgh")
+
+    pieces = []
+    with client.stream("GET", serve(answer).url) as response:
+        for piece in response.iter_bytes(2):
+            pieces.append(piece)
+            if len(pieces) == 2:
+                got.set()
+    assert pieces == [b"ab", b"cd", b"ef", b"gh"]
 
 
 def test_stream_then_read(client, site):

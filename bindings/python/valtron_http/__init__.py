@@ -11,7 +11,8 @@ The names are those of httpx, with those of requests beside them.
 from __future__ import annotations
 
 from . import exceptions
-from ._client import BasicAuth, Client, Session, shared
+from ._build import BasicAuth
+from ._client import Client, Session, shared
 from ._codes import codes
 from ._models import Headers, Progress, Request, Step, Timeout, Timings
 from ._native import VERSION as __version__

@@ -8,9 +8,10 @@ from _thread import allocate_lock, get_ident
 from ctypes import byref, c_void_p, pointer, sizeof
 
 from . import _exchange, _native, _spawn
+from ._build import authenticate, body_of, join, url_text, with_params
 from ._exchange import Exchange, describe
-from ._models import UNSET, Headers, Request, Timeout, header_bytes
-from ._response import Response
+from ._models import UNSET, Headers, Request, Timeout, header_bytes, milliseconds, redacted
+from ._response import Response, text_encoding
 from .exceptions import (
     ClientClosed,
     HTTPError,
@@ -23,17 +24,13 @@ from .exceptions import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, Union
 
+    from ._build import AuthTypes, ContentTypes, DataTypes, ParamTypes, URLTypes
     from ._models import HeaderTypes, Progress
 
-    URLTypes = Union[str, Any]
-    ParamTypes = Union[Mapping[str, Any], Iterable[tuple[str, Any]], str, bytes, None]
-    DataTypes = Union[Mapping[str, Any], Iterable[tuple[str, Any]], str, bytes, None]
-    ContentTypes = Union[bytes, bytearray, memoryview, str, Iterable[bytes], None]
-    AuthTypes = Union[tuple[Any, Any], Callable[[Request], Any], None]
     TimeoutTypes = Union[float, tuple[Any, ...], Timeout, None]
     VerifyTypes = Union[bool, str, bytes, os.PathLike[str]]
 
@@ -75,12 +72,14 @@ class NativeClient:
             free(client)
 
 
-def _abandon(native_box: list[NativeClient]) -> None:
-    if native_box and sys.flags.dev_mode:
-        import warnings
+def _tell_unclosed() -> None:
+    import warnings
 
-        warnings.warn("a valtron_http.Client was not closed", ResourceWarning, stacklevel=2)
-    native_box.clear()
+    warnings.warn("a valtron_http.Client was not closed", ResourceWarning, stacklevel=2)
+
+
+# Settings of requests' Session and of httpx's Client. Setting them would do nothing, and nobody would notice.
+_ABSENT = frozenset(("proxies", "cookies", "cert", "trust_env", "hooks", "event_hooks"))
 
 
 class Client:
@@ -108,47 +107,93 @@ class Client:
         on_spawn: _spawn.SpawnHook | None = None,
         spawn_kinds: Iterable[str] | None = None,
         job_timeout: float = 1.0,
-        default_encoding: str | Callable[[bytes], str | None] = "utf-8",
+        default_encoding: str | Callable[[bytes], str | None] | None = "utf-8",
     ) -> None:
         self.auth = auth
         self.params = params
-        self.base_url = str(base_url)
+        self.base_url = base_url
         self.follow_redirects = follow_redirects
         self.max_redirects = max_redirects
         self.default_encoding = default_encoding
         self._allow_insecure = allow_insecure_redirects
         self._timeout = Timeout(timeout)
-        # The library adds Host, User-Agent and Accept where they are missing.
-        self._headers = Headers(headers)
-        self._encoded: tuple[Any, Any, int] | None = None
+        self._headers = _with_agent(headers)
+        # For the list of items that it was made from.
+        self._encoded: tuple[Any, tuple[Any, Any, int]] | None = None
         self._closed = False
         if ca_file is not None:
             verify = ca_file
+        self._verify = verify
         self._verify_off, self._pem = _verification(verify)
         if trust not in ("bundled", "system"):
             raise InvalidArgument(f'trust is "bundled" or "system", not {trust!r}')
         self._trust = _native.TRUST_SYSTEM if trust == "system" else _native.TRUST_BUNDLED
         self._hook = on_spawn
         self._ask = _mask(spawn_kinds) if on_spawn is not None else 0
-        self._job_timeout_ms = max(1, int(job_timeout * 1000))
-        native = self._create()
-        self._box = [native]
-        from weakref import finalize
+        self._job_timeout_ms = milliseconds(job_timeout, "job_timeout")
+        # Nothing outside may hold it: it leads by the hook to whatever the hook holds, this client included.
+        self._box = [self._create()]
+        self._finalizer: Any = None
+        if sys.flags.dev_mode:
+            from weakref import finalize
 
-        self._finalizer = finalize(self, _abandon, self._box)
+            self._finalizer = finalize(self, _tell_unclosed)
 
     # Settings that requests start from.
 
     @property
     def headers(self) -> Headers:
-        self._encoded = None
         return self._headers
 
     @headers.setter
     def headers(self, headers: HeaderTypes) -> None:
-        # The library adds Host, User-Agent and Accept where they are missing.
-        self._headers = Headers(headers)
-        self._encoded = None
+        self._headers = _with_agent(headers)
+
+    @property
+    def base_url(self) -> str:
+        return self._base_url
+
+    @base_url.setter
+    def base_url(self, url: URLTypes) -> None:
+        self._base_url = "" if url is None else url_text(url)
+
+    @property
+    def max_redirects(self) -> int:
+        return self._max_redirects
+
+    @max_redirects.setter
+    def max_redirects(self, limit: int) -> None:
+        if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit < 2**31:
+            raise InvalidArgument(f"max_redirects: a number from 0 to {2**31 - 1}, not {limit!r}")
+        self._max_redirects = limit
+
+    @property
+    def default_encoding(self) -> str | Callable[[bytes], str | None]:
+        """For text whose content type names no charset, or none that is known."""
+        return self._default_encoding
+
+    @default_encoding.setter
+    def default_encoding(self, encoding: str | Callable[[bytes], str | None] | None) -> None:
+        if encoding is None:
+            encoding = "utf-8"
+        if isinstance(encoding, str):
+            encoding = text_encoding(encoding)
+        elif not callable(encoding):
+            raise TypeError(f"default_encoding is a name or a callable that finds one, not {encoding!r}")
+        self._default_encoding = encoding
+
+    @property
+    def verify(self) -> VerifyTypes:
+        """Set anew it begins with new connections; what is under way goes on as it began."""
+        return self._verify
+
+    @verify.setter
+    def verify(self, verify: VerifyTypes) -> None:
+        off, pem = _verification(verify)
+        with _renew_lock:
+            self._verify, self._verify_off, self._pem = verify, off, pem
+            if self._box:
+                self._box[0] = self._create()
 
     @property
     def timeout(self) -> Timeout:
@@ -157,6 +202,11 @@ class Client:
     @timeout.setter
     def timeout(self, timeout: TimeoutTypes) -> None:
         self._timeout = Timeout(timeout)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _ABSENT:
+            raise AttributeError(f"this version of valtron_http has no {name}")
+        object.__setattr__(self, name, value)
 
     @property
     def is_closed(self) -> bool:
@@ -237,14 +287,14 @@ class Client:
     ) -> Request:
         """The request as ``send`` takes it. The client's headers are in it."""
         if not isinstance(url, str):
-            url = str(url)
-        if self.base_url and "://" not in url:
-            url = self.base_url.rstrip("/") + "/" + url.lstrip("/") if url else self.base_url
-        if self.params:
-            url = _with_params(url, self.params)
-        if params:
-            url = _with_params(url, params)
-        body, kind = _body(data, json, content)
+            url = url_text(url)
+        if self._base_url:
+            url = join(self._base_url, url)
+        if self.params is not None:
+            url = with_params(url, self.params)
+        if params is not None:
+            url = with_params(url, params)
+        body, kind = body_of(data, json, content)
         request = Request(method, url, content=body)
         if headers is None and kind is None:
             request._client_headers = self._headers
@@ -271,8 +321,11 @@ class Client:
         if auth is UNSET:
             auth = self.auth
         if auth is not None:
-            request = _authenticate(request, auth)
-        limits = self._timeout if timeout is UNSET else Timeout(timeout)
+            request = authenticate(request, auth)
+        if timeout is UNSET:
+            limits = self._timeout
+        else:
+            limits = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
         follow = self.follow_redirects if follow_redirects is None else follow_redirects
         config, _kept = self._configure(request, limits, follow)
         exchange = Exchange(native, request, on_progress)
@@ -287,12 +340,17 @@ class Client:
             raise
         return response
 
+    def __reduce__(self) -> Any:
+        # Also what the copy module goes by.
+        raise TypeError("a Client, which holds connections, can be neither pickled nor copied: make one in each process")
+
     # The end.
 
     def close(self) -> None:
         """Ends what is under way and closes the connections. A second call does nothing."""
         self._closed = True
-        self._finalizer.detach()
+        if self._finalizer is not None:
+            self._finalizer.detach()
         box, self._box = self._box, []
         for native in box:
             if native.generation == _native.generation:
@@ -311,7 +369,9 @@ class Client:
     def stats(self) -> dict[str, int]:
         """The library's counters of this client: connections opened and reused, task polls, jobs, and so on."""
         stats = _native.Stats(struct_size=sizeof(_native.Stats))
-        status = _native.client_stats(self._native().pointer, byref(stats))
+        # Held, so that a close on another thread does not free it meanwhile.
+        native = self._native()
+        status = _native.client_stats(native.pointer, byref(stats))
         if status:
             raise describe(kind_of(status), status, None, None, None)
         return {field[0]: getattr(stats, field[0]) for field in _native.Stats._fields_[1:]}
@@ -323,7 +383,8 @@ class Client:
         no step yet. ``reset`` counts anew from here on.
         """
         hitches = _native.Hitches(struct_size=sizeof(_native.Hitches))
-        status = _native.client_hitches(self._native().pointer, int(reset), byref(hitches))
+        native = self._native()
+        status = _native.client_hitches(native.pointer, int(reset), byref(hitches))
         if status:
             raise describe(kind_of(status), status, None, None, None)
         kind = hitches.longest_step_kind
@@ -339,6 +400,8 @@ class Client:
         config.worker_threads = 0
         config.trust = _native.TRUST_PEM_ONLY if self._pem is not None else self._trust
         config.tls_verify_off = self._verify_off
+        # None of the library's: it is a header of the client, to be seen and left out.
+        config.user_agent, config.user_agent_len = b"", 0
         if self._pem is not None:
             config.ca_pem, config.ca_pem_len = self._pem, len(self._pem)
         keep = None
@@ -375,9 +438,10 @@ class Client:
         config.url = url
         config.url_len = len(url)
         if request._headers is None and request._client_headers is self._headers:
-            encoded = self._encoded
-            if encoded is None:
-                encoded = self._encoded = _encode(self._headers)
+            items, kept = self._headers._items, self._encoded
+            if kept is None or kept[0] is not items:
+                kept = self._encoded = (items, _encode(self._headers))
+            encoded = kept[1]
         else:
             encoded = _encode(request.headers)
         if encoded[2]:
@@ -411,16 +475,18 @@ class Client:
         # A body that fails before anybody streams it still shows its head.
         if not (stream and info.http_status):
             exchange.raise_if_failed()
-        head = exchange.head(_native.HEAD_FINAL)
+        head = exchange.head(_native.HEAD_FINAL, shared=False)
         if head is None:
             exchange.raise_if_failed()
             raise describe(HTTPError, _native.E_NO_HEAD, None, request, None)
         response = Response(head, request, exchange)
         response.default_encoding = self.default_encoding
         if info.hops:
-            response.history = _history(exchange, info.hops, request)
+            response.history, response.request = _history(exchange, info.hops)
         if follow and self.max_redirects == 0 and response.is_redirect:
-            raise TooManyRedirects(f"{response.url} redirects, and max_redirects is 0", request=request, response=response)
+            raise TooManyRedirects(
+                f"{redacted(response.url)} redirects, and max_redirects is 0", request=request, response=response
+            )
         if stream:
             return response
         if not info.terminal and 0 <= info.body_total <= _WHOLE_BYTES:
@@ -430,7 +496,7 @@ class Client:
             content = exchange.read_buffered()
             if content is not None:
                 response._content = content
-                response._take_info(exchange)
+                response._take_info(exchange, info)
                 response._exchange = None
                 exchange.close()
                 return response
@@ -445,16 +511,24 @@ _WHOLE_BYTES = 128 * 1024
 _REQUEST = bytes(_native.RequestConfig(struct_size=sizeof(_native.RequestConfig)))
 
 
-def _history(exchange: Exchange, hops: int, request: Request) -> list[Response]:
+def _with_agent(headers: HeaderTypes) -> Headers:
+    """A client's headers: with its name, unless they bring one or say None. The library adds Host and Accept."""
+    own = Headers(headers)
+    if not any(name == b"user-agent" for name, _, _ in own._items):
+        own._items.insert(0, (b"user-agent", b"User-Agent", f"valtron_http/{_native.VERSION}".encode("ascii")))
+    return own
+
+
+def _history(exchange: Exchange, hops: int) -> tuple[list[Response], Request]:
+    """The redirects followed, and the request that was answered in the end."""
+    heads, requests = exchange.sent(hops)
     found: list[Response] = []
-    for hop in range(hops):
-        head = exchange.head(_native.HEAD_HOP + hop)
-        if head is not None:
-            response = Response(head, request)
-            response._content = b""
-            response.history = list(found)
-            found.append(response)
-    return found
+    for head, request in zip(heads, requests):
+        response = Response(head, request)
+        response._content = b""
+        response.history = list(found)
+        found.append(response)
+    return found, requests[-1]
 
 
 def _encode(headers: Headers) -> tuple[Any, Any, int]:
@@ -463,86 +537,6 @@ def _encode(headers: Headers) -> tuple[Any, Any, int]:
     rows: list[Any] = [(name, len(name), value, len(value)) for name, value in raw]
     lines = (_native.HeaderLine * len(raw))(*rows)
     return lines, raw, len(raw)
-
-
-def _body(data: DataTypes, json: Any, content: ContentTypes) -> tuple[bytes | None, str | None]:
-    """The body's bytes and its content type."""
-    if json is not None:
-        from json import dumps
-
-        text = dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode("utf-8"), "application/json"
-    if content is None:
-        if data is None:
-            return None, None
-        if not isinstance(data, (str, bytes, bytearray, memoryview)) and (
-            hasattr(data, "items") or isinstance(data, (list, tuple))
-        ):
-            from urllib.parse import urlencode
-
-            return urlencode(_pairs(data)).encode("ascii"), "application/x-www-form-urlencoded"
-        content = data  # type: ignore[assignment]
-    if isinstance(content, bytes):
-        return content, None
-    if isinstance(content, str):
-        return content.encode("utf-8"), None
-    if isinstance(content, (bytearray, memoryview)):
-        return bytes(content), None
-    read: Any = getattr(content, "read", None)
-    if read is not None:
-        got = read()
-        return (got.encode("utf-8") if isinstance(got, str) else bytes(got)), None
-    return b"".join(content), None  # type: ignore[arg-type]
-
-
-def _pairs(fields: Any) -> list[tuple[str, Any]]:
-    """Lists repeat their key, None drops it, True and False are lower case."""
-    pairs: list[tuple[str, Any]] = []
-    for name, value in fields.items() if hasattr(fields, "items") else fields:
-        for one in value if isinstance(value, (list, tuple)) else (value,):
-            if one is None:
-                continue
-            pairs.append((name, str(one).lower() if isinstance(one, bool) else one))
-    return pairs
-
-
-def _with_params(url: str, params: Any) -> str:
-    if isinstance(params, bytes):
-        params = params.decode("ascii")
-    if not isinstance(params, str):
-        from urllib.parse import urlencode
-
-        params = urlencode(_pairs(params))
-    if not params:
-        return url
-    url, mark, fragment = url.partition("#")
-    joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
-    return f"{url}{joint}{params}{mark}{fragment}"
-
-
-class BasicAuth:
-    """Basic authentication; what ``auth=(user, password)`` becomes."""
-
-    def __init__(self, username: str | bytes, password: str | bytes) -> None:
-        from binascii import b2a_base64
-
-        user, secret = (x.encode("utf-8") if isinstance(x, str) else bytes(x) for x in (username, password))
-        self._value = b"Basic " + b2a_base64(user + b":" + secret, newline=False)
-
-    def __call__(self, request: Request) -> Request:
-        request.headers["authorization"] = self._value
-        return request
-
-
-def _authenticate(request: Request, auth: Any) -> Request:
-    if isinstance(auth, tuple):
-        auth = BasicAuth(*auth)
-    if not callable(auth):
-        raise InvalidArgument("auth is a tuple (user, password) or a callable that takes the request")
-    # The caller's request stays as it is.
-    copy = Request(request.method, request.url, headers=request.headers, content=request.content)
-    changed = auth(copy)
-    return changed if isinstance(changed, Request) else copy
 
 
 def _verification(verify: Any) -> tuple[int, bytes | None]:
@@ -593,6 +587,7 @@ def shared(verify: Any, trust: str) -> Client:
             if _shared is None:
                 _shared = Client()
                 # It is nobody's to close.
-                _shared._finalizer.detach()
+                if _shared._finalizer is not None:
+                    _shared._finalizer.detach()
             client = _shared
     return client

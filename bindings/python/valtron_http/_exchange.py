@@ -7,13 +7,13 @@ before the native wait begins would otherwise be noticed only at its end; a sign
 from __future__ import annotations
 
 import sys
-from _thread import get_ident
+from _thread import RLock, get_ident
 from ctypes import addressof, byref, c_char, c_size_t, c_uint64, c_void_p, string_at
 from struct import iter_unpack
 from time import monotonic
 
 from . import _native
-from ._models import Progress, Request, Step
+from ._models import Progress, Request, Step, authority_of
 from .exceptions import TABLE, Busy, HTTPError, kind_of
 
 TYPE_CHECKING = False
@@ -69,9 +69,25 @@ class RawHead:
 
 
 class Exchange:
-    """Owns one native request; ``close`` frees it, and so does the garbage collector."""
+    """Owns one native request; ``close`` frees it, and so does the garbage collector.
 
-    __slots__ = ("native", "handle", "info", "request", "started", "on_progress", "_seen", "_next")
+    Any thread may close it at any time. What the library points to is copied under a lock; a close that comes meanwhile waits for
+    nobody (a signal handler may be its caller) but leaves the freeing to the thread that copies.
+    """
+
+    __slots__ = (
+        "native",
+        "handle",
+        "info",
+        "request",
+        "started",
+        "on_progress",
+        "closing",
+        "_lock",
+        "_copying",
+        "_seen",
+        "_next",
+    )
 
     def __init__(self, native: NativeClient, request: Request, on_progress: Callable[[Progress], object] | None) -> None:
         self.native = native
@@ -80,6 +96,9 @@ class Exchange:
         self.info = _new_info(_INFO)
         self.started = 0.0
         self.on_progress = on_progress
+        self.closing = False
+        self._lock = RLock()
+        self._copying = 0
         self._seen = 0
         self._next = 0.0
 
@@ -128,19 +147,63 @@ class Exchange:
         return SLICE_MS if get_ident() == main_thread else -1
 
     def refresh(self) -> None:
-        """Only looks, drives nothing."""
+        """Only looks, drives nothing. For the thread that drives."""
         _native.request_poll(self.native.pointer, self.handle.value, 0, byref(self.info))
+
+    def look(self) -> Any:
+        """A fresh info, for any thread."""
+        info = _new_info(_INFO)
+        _native.request_poll(self.native.pointer, self.handle.value, 0, byref(info))
+        return info
 
     # What came.
 
-    def head(self, which: int) -> RawHead | None:
+    def head(self, which: int, shared: bool = True) -> RawHead | None:
+        """*shared*: other threads may know this exchange."""
+        status, found = self._copied(self._head, which) if shared else self._head(which)
+        if status and status != _native.E_NO_HEAD:
+            raise self._error(status, None)
+        return found
+
+    def _head(self, which: int) -> tuple[int, RawHead | None]:
         head = _new_head(_HEAD)
         status = _native.request_head(self.native.pointer, self.handle.value, which, byref(head))
-        if status == 0:
-            return RawHead(head)
-        if status == _native.E_NO_HEAD:
-            return None
-        raise self._error(status, None)
+        return status, RawHead(head) if status == 0 else None
+
+    def url(self) -> str:
+        """Where the request is now: after redirects the last URL. Without credentials."""
+        return self._copied(self._url)[1] or self.request.url
+
+    def _url(self) -> tuple[int, str]:
+        start, length = c_void_p(), c_size_t()
+        status = _native.request_url(self.native.pointer, self.handle.value, byref(start), byref(length))
+        return status, string_at(start.value or 0, length.value).decode("utf-8", "replace") if status == 0 else ""
+
+    def sent(self, hops: int) -> tuple[list[RawHead], list[Request]]:
+        """The heads of the redirects followed; the requests that they answered, and the one that followed the last of them."""
+        heads = [head for head in (self.head(_native.HEAD_HOP + hop) for hop in range(hops)) if head is not None]
+        places = [head.url.decode("utf-8", "replace") for head in heads] + [self.url()]
+        requests = [self.request]
+        for head, here, there in zip(heads, places, places[1:]):
+            requests.append(requests[-1].redirected(head.status, here, there))
+        return heads, requests
+
+    def _copied(self, copy: Callable[..., tuple[int, Any]], *arguments: int) -> tuple[int, Any]:
+        if self.foreign():
+            return _native.E_FORKED, None
+        with self._lock:
+            self._copying += 1
+            try:
+                answer = (_native.E_CANCELLED, None) if self.closing else copy(*arguments)
+            finally:
+                self._copying -= 1
+        if self.closing:
+            self._release()
+        return answer
+
+    def foreign(self) -> bool:
+        """In a forked child the request is the parent's."""
+        return self.native.generation != _native.generation
 
     def read_buffered(self) -> bytes | None:
         """The whole body in one piece, if it all lies there: the common case of a small response."""
@@ -160,16 +223,16 @@ class Exchange:
         buffer = bytearray(min(max(total, 1), READ_BYTES) if total >= 0 else READ_BYTES)
         pieces: list[bytes] = []
         while True:
-            count = self.read_into(buffer, 0)
+            count = self.read_into(buffer)
             if count == 0:
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.append(bytes(memoryview(buffer)[:count]))
 
-    def read_into(self, buffer: bytearray, offset: int) -> int:
-        """Fills *buffer* from *offset*; waits for at least one byte; 0 is the end of the body."""
-        size = len(buffer) - offset
+    def read_into(self, buffer: bytearray) -> int:
+        """Fills *buffer* from its beginning; waits for at least one byte; 0 is the end of the body."""
+        size = len(buffer)
         # The export ends at once; the buffer is not resized before the call returns.
-        address = addressof(c_char.from_buffer(buffer, offset))
+        address = addressof(c_char.from_buffer(buffer))
         count = c_size_t()
         while True:
             status = _native.request_read(self.native.pointer, self.handle.value, address, size, byref(count))
@@ -212,13 +275,24 @@ class Exchange:
             raise self._error(self.info.status, None)
 
     def close(self) -> None:
-        handle, self.handle.value = self.handle.value, 0
-        native = self.native
+        self.closing = True
+        self._release()
+
+    def _release(self) -> None:
         # In a forked child the request goes with its client.
-        if handle and native.generation == _native.generation:
-            if native.errors:
-                native.errors.pop(handle, None)
-            _free(native.pointer, handle)
+        if self.foreign():
+            self.handle.value = 0
+        # Whoever holds the lock looks at ``closing`` afterwards.
+        elif self._lock.acquire(False):
+            try:
+                if self._copying:
+                    return
+                handle, self.handle.value = self.handle.value, 0
+                if handle:
+                    self.native.errors.pop(handle, None)
+                    _free(self.native.pointer, handle)
+            finally:
+                self._lock.release()
 
     def __del__(self) -> None:
         if self.handle.value and _native is not None:
@@ -231,16 +305,25 @@ class Exchange:
         if error is not None:
             raise error
 
+    def error(self, status: int) -> HTTPError:
+        return self._error(status, None)
+
     def _error(self, status: int, detail: Any) -> HTTPError:
-        if detail is None:
+        elapsed = monotonic() - self.started
+        if self.closing and not self.foreign():
+            error = describe(kind_of(_native.E_CANCELLED), _native.E_CANCELLED, None, self.request, elapsed)
+            error.message = f"{error.host}: the response was closed while it was read ({error.status_name})"
+            return error
+        request, url = self.request, None
+        if detail is None and self.handle.value and not self.foreign():
             detail = _native.ErrorDetail(struct_size=_native.ERROR_DETAIL_SIZE)
-            if not self.handle.value or _native.request_error(
-                self.native.pointer, self.handle.value, byref(detail)
-            ):
+            if _native.request_error(self.native.pointer, self.handle.value, byref(detail)):
                 detail = None
+            url = self.url()
+            request = self.sent(self.look().hops)[1][-1]
         if status == _native.E_BUSY:
-            return describe(Busy, status, detail, self.request, None)
-        return describe(kind_of(status), status, detail, self.request, monotonic() - self.started)
+            return describe(Busy, status, detail, request, None, url)
+        return describe(kind_of(status), status, detail, request, elapsed, url)
 
     def _report(self) -> None:
         on_progress, info = self.on_progress, self.info
@@ -269,8 +352,15 @@ def steps(trace: list[tuple[int, int, int]]) -> list[Step]:
     return [Step(state_name(state), at / 1e6, hop) for at, state, hop in trace]
 
 
-def describe(kind: type[HTTPError], status: int, detail: Any, request: Request | None, elapsed: float | None) -> HTTPError:
-    """The exception for a code: host, phase and the library's own sentence."""
+def describe(
+    kind: type[HTTPError],
+    status: int,
+    detail: Any,
+    request: Request | None,
+    elapsed: float | None,
+    url: str | None = None,
+) -> HTTPError:
+    """The exception for a code: host, phase and the library's own sentence. *url* is where it happened, if not the request's."""
     name, _, phase = TABLE.get(status, ("UNKNOWN", kind, None))
     text = ""
     if detail is not None and detail.status == status:
@@ -279,7 +369,7 @@ def describe(kind: type[HTTPError], status: int, detail: Any, request: Request |
         text = detail.text.decode("utf-8", "replace")
     if not text:
         text = (_native.status_message(status) or b"").decode("utf-8", "replace")
-    host = host_of(request.url) if request is not None else ""
+    host = host_of(url or request.url) if request is not None else ""
     # The library's sentence may begin with the same words.
     for part in (phase, host):
         if part and text.startswith(part + ": "):
@@ -300,10 +390,5 @@ def describe(kind: type[HTTPError], status: int, detail: Any, request: Request |
 
 def host_of(url: str) -> str:
     """The host of a URL that may be no URL, for messages: no credentials, no failure."""
-    rest = url.partition("://")[2]
-    for end in "/?#\\":
-        rest = rest.partition(end)[0]
-    rest = rest.rpartition("@")[2]
-    return rest if rest.endswith("]") else rest.rpartition(":")[0] or rest
-
-
+    host = authority_of(url).rpartition("@")[2]
+    return host if host.endswith("]") else host.rpartition(":")[0] or host

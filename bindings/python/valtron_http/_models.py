@@ -33,6 +33,31 @@ def _decoded(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
+def is_absolute(url: str) -> bool:
+    """It begins with a scheme and a host; a "://" further on, as in a query, says nothing."""
+    scheme, mark, _ = url.partition("://")
+    return bool(mark) and scheme[:1].isalpha() and scheme.isascii() and all(c.isalnum() or c in "+-." for c in scheme)
+
+
+def authority_of(url: str) -> str:
+    """What lies between "://" and the path: credentials, host and port. Empty if it is no absolute URL."""
+    if not is_absolute(url):
+        return ""
+    rest = url.partition("://")[2]
+    for end in "/?#\\":
+        rest = rest.partition(end)[0]
+    return rest
+
+
+def redacted(url: str) -> str:
+    """The URL without its credentials, for messages. A user's name alone may be a token."""
+    authority = authority_of(url)
+    credentials, mark, host = authority.rpartition("@")
+    if not mark:
+        return url
+    return url.replace(authority, "[secret]@" + host, 1)
+
+
 class Headers:
     """A mapping whose keys ignore case and may occur more than once.
 
@@ -40,6 +65,7 @@ class Headers:
     that is not to be sent (it takes away a client's).
     """
 
+    # A change replaces the list of items, never alters it: whoever keeps the list knows by it that nothing changed.
     __slots__ = ("_items",)
 
     def __init__(self, headers: HeaderTypes = None) -> None:
@@ -49,7 +75,11 @@ class Headers:
         if isinstance(headers, Headers):
             self._items = list(headers._items)
             return
-        pairs: Any = headers.items() if hasattr(headers, "items") else headers
+        given: Any = headers.items() if hasattr(headers, "items") else headers
+        try:
+            pairs = [(name, value) for name, value in given]
+        except (TypeError, ValueError):
+            raise TypeError(f"headers are a mapping or pairs of a name and a value, not {type(headers).__name__}") from None
         for name, value in pairs:
             raw = header_bytes(name, "name")
             self._items.append((raw.lower(), raw, None if value is None else header_bytes(value, "value")))
@@ -159,13 +189,20 @@ _TIMEOUT_FIELDS = ("resolve", "connect", "tls", "write", "first_byte", "idle", "
 _TIMEOUT_DEFAULTS = (10.0, 10.0, 10.0, 30.0, 30.0, 30.0, None, None)
 
 
-def _milliseconds(seconds: float | None, name: str) -> int:
+# The library takes no longer ones.
+_SECONDS_MAX = 366 * 86400
+
+
+def milliseconds(seconds: float | None, name: str) -> int:
+    """As the library has it; -1 is no limit. *name* is what the caller knows it by."""
     if seconds is None:
         return -1
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise InvalidArgument(f"timeout {name}: seconds as a number or None, not {seconds!r}")
-    if not 0 < seconds <= 1e9:
-        raise InvalidArgument(f"timeout {name}: more than 0 and at most 1e9 seconds, not {seconds!r}")
+        raise InvalidArgument(f"{name}: seconds as a number or None, not {seconds!r}")
+    if not 0 < seconds <= _SECONDS_MAX:
+        raise InvalidArgument(
+            f"{name}: more than 0 and at most 366 days ({_SECONDS_MAX} seconds), or None for no limit; not {seconds!r}"
+        )
     return max(1, int(seconds * 1000 + 0.5))
 
 
@@ -174,7 +211,8 @@ class Timeout:
 
     ``Timeout(5)`` sets every phase to 5 seconds; ``total`` alone is a deadline for everything, redirects and name look-up included.
     ``read`` sets both ``first_byte`` (from the last byte sent to the end of the head) and ``idle`` (the body without progress).
-    Without arguments: resolve, connect and tls 10 s, write and read 30 s.
+    Without arguments: resolve, connect and tls 10 s, write and read 30 s. Attributes may be set; what is set counts from the next
+    request on.
     """
 
     __slots__ = _TIMEOUT_FIELDS + ("_ms",)
@@ -187,6 +225,8 @@ class Timeout:
     idle: float | None
     pool: float | None
     total: float | None
+    # The same, as the library has it.
+    _ms: tuple[int, ...]
 
     def __init__(
         self,
@@ -202,6 +242,8 @@ class Timeout:
         idle: float | None = UNSET,
         pool: float | None = UNSET,
     ) -> None:
+        # What the caller knows each limit by.
+        names = [f"timeout ({name})" for name in _TIMEOUT_FIELDS]
         if timeout is UNSET:
             base: tuple[float | None, ...] = _TIMEOUT_DEFAULTS
         elif isinstance(timeout, Timeout):
@@ -211,33 +253,63 @@ class Timeout:
                 raise InvalidArgument("a timeout tuple is (connect, read) or (connect, read, write, pool)")
             c, r, w, p = timeout if len(timeout) == 4 else (*timeout, _TIMEOUT_DEFAULTS[3], None)
             base = (c, c, c, w, r, r, p, None)
+            names = [f"timeout ({name})" for name in ("connect", "connect", "connect", "write", "read", "read", "pool", "total")]
         else:
             base = (timeout,) * 7 + (None,)
-        if first_byte is UNSET:
-            first_byte = read
-        if idle is UNSET:
-            idle = read
+            names = ["timeout"] * 8
         given = (resolve, connect, tls, write, first_byte, idle, pool, total)
-        milliseconds = []
-        for name, value, default in zip(_TIMEOUT_FIELDS, given, base):
-            if value is UNSET:
+        set_, limits = object.__setattr__, []
+        for at, (name, value, default) in enumerate(zip(_TIMEOUT_FIELDS, given, base)):
+            called = names[at]
+            if value is not UNSET:
+                called = f"timeout ({name})"
+            elif name in ("first_byte", "idle") and read is not UNSET:
+                value, called = read, "timeout (read)"
+            else:
                 value = default
-            setattr(self, name, value)
-            milliseconds.append(_milliseconds(value, name))
-        self._ms = tuple(milliseconds)
+            limits.append(milliseconds(value, called))
+            set_(self, name, value)
+        set_(self, "_ms", tuple(limits))
 
     @property
     def read(self) -> float | None:
         return self.idle
 
+    @read.setter
+    def read(self, seconds: float | None) -> None:
+        milliseconds(seconds, "timeout (read)")
+        self.first_byte = self.idle = seconds
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _TIMEOUT_FIELDS:
+            at = _TIMEOUT_FIELDS.index(name)
+            limit = milliseconds(value, f"timeout ({name})")
+            object.__setattr__(self, name, value)
+            object.__setattr__(self, "_ms", (*self._ms[:at], limit, *self._ms[at + 1 :]))
+        elif name == "read":
+            object.__setattr__(self, name, value)
+        else:
+            raise AttributeError(f"a Timeout has no {name}; it has {', '.join(_TIMEOUT_FIELDS)} and read")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _timeout, tuple(getattr(self, name) for name in _TIMEOUT_FIELDS)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Timeout) and self._ms == other._ms
 
-    def __hash__(self) -> int:
-        return hash(self._ms)
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"Timeout({', '.join(f'{name}={getattr(self, name)!r}' for name in _TIMEOUT_FIELDS)})"
+
+
+def _timeout(*limits: float | None) -> Timeout:
+    return Timeout(**dict(zip(_TIMEOUT_FIELDS, limits)))
+
+
+# What goes with the body, and what an origin must not learn of another one, as the library has it when it follows.
+_BODY_FIELDS = frozenset((b"content-encoding", b"content-language", b"content-location", b"content-type", b"content-length"))
+_ORIGIN_FIELDS = frozenset((b"authorization", b"cookie", b"proxy-authorization", b"host"))
 
 
 class Request:
@@ -247,13 +319,18 @@ class Request:
 
     def __init__(
         self,
-        method: str,
+        method: str | bytes,
         url: str,
         *,
         headers: HeaderTypes = None,
         content: bytes | None = None,
     ) -> None:
-        self.method = method
+        if isinstance(method, bytes):
+            method = method.decode("latin-1")
+        if not isinstance(method, str):
+            raise TypeError(f"a method is a str, not {type(method).__name__}")
+        # As every client of Python has it. Of other letters upper case could make a method; the library refuses those.
+        self.method = method.upper() if method.isascii() else method
         self.url = url
         self.content = content
         self._headers: Headers | None = Headers(headers) if headers is not None else None
@@ -277,6 +354,17 @@ class Request:
     def read(self) -> bytes:
         return self.content or b""
 
+    def redirected(self, status: int, here: str, there: str) -> Request:
+        """The request that the library sends to *there* when *here* answers this one with *status*."""
+        method, content, gone = self.method, self.content, frozenset[bytes]()
+        if (status in (301, 302) and method == "POST") or (status == 303 and method not in ("GET", "HEAD")):
+            method, content, gone = "GET", None, _BODY_FIELDS
+        if (here.partition("://")[0], authority_of(here)) != (there.partition("://")[0], authority_of(there)):
+            gone |= _ORIGIN_FIELDS
+        request = Request(method, there, headers=self.headers, content=content)
+        request.headers._items = [item for item in request.headers._items if item[0] not in gone]
+        return request
+
     def __getstate__(self) -> dict[str, Any]:
         return {"method": self.method, "url": self.url, "content": self.content, "headers": self.headers}
 
@@ -285,7 +373,7 @@ class Request:
         self._headers, self._client_headers = state["headers"], None
 
     def __repr__(self) -> str:
-        return f"<Request({self.method!r}, {self.url!r})>"
+        return f"<Request({self.method!r}, {redacted(self.url)!r})>"
 
 
 class Timings:

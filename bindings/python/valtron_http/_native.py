@@ -29,7 +29,7 @@ ABI_VERSION = 1
 VERSION = "0.1.0"
 
 # Values of the header that the package uses.
-E_BUSY, E_NO_HEAD, E_HANDLE_STALE = -160, -162, -121
+E_BUSY, E_NO_HEAD, E_FORKED, E_CANCELLED = -160, -162, -204, -701
 E_WOULD_BLOCK, E_INTERRUPTED, E_WAIT_TIMEOUT = -180, -181, -182
 UNTIL_DONE, UNTIL_HEAD, UNTIL_BODY = 0, 1, 2
 HEAD_FINAL, HEAD_TRAILERS, HEAD_INTERIM, HEAD_HOP = 0, 1, 0x10000, 0x20000
@@ -256,7 +256,10 @@ def library_name() -> str:
 
 
 def candidates() -> list[str]:
-    """Where the library may be, in the order looked at. The environment variable, if set, is the only place."""
+    """Where the library may be, in the order looked at. The environment variable, if set, is the only place.
+
+    Of a tree's two builds the newer one comes first: it is the one that its source was just tried with.
+    """
     named = os.environ.get("VALTRON_HTTP_LIB")
     if named:
         return [named]
@@ -267,8 +270,16 @@ def candidates() -> list[str]:
     while os.path.dirname(above) != above:
         above = os.path.dirname(above)
         if os.path.exists(os.path.join(above, "Cargo.toml")):
-            places += [os.path.join(above, "target", kind, name) for kind in ("release", "debug")]
+            built = [os.path.join(above, "target", kind, name) for kind in ("release", "debug")]
+            places += sorted(built, key=_modified, reverse=True)
     return places
+
+
+def _modified(place: str) -> float:
+    try:
+        return os.path.getmtime(place)
+    except OSError:
+        return 0.0
 
 
 def find() -> str:
@@ -329,6 +340,7 @@ _PROTOTYPES = {
     "request_wait": (False, c_int32, [_client, _request, c_uint32, c_int32, _info_out]),
     "request_poll": (False, c_int32, [_client, _request, c_uint64, _info_out]),
     "request_head": (True, c_int32, [_client, _request, c_int32, POINTER(Head)]),
+    "request_url": (True, c_int32, [_client, _request, POINTER(c_void_p), POINTER(c_size_t)]),
     "request_read": (False, c_int32, [_client, _request, c_void_p, c_size_t, POINTER(c_size_t)]),
     "request_peek": (True, c_int32, [_client, _request, POINTER(c_void_p), POINTER(c_size_t)]),
     "request_error": (True, c_int32, [_client, _request, POINTER(ErrorDetail)]),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from _thread import RLock
+
 from . import _native
 from ._codes import codes
 from ._exchange import READ_BYTES, Exchange, RawHead, steps
-from ._models import Headers, Request, Step, Timings
+from ._models import Headers, Request, Step, Timings, redacted
 from .exceptions import HTTPError, HTTPStatusError, ResponseNotRead, StreamClosed, StreamConsumed
 
 TYPE_CHECKING = False
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 class Response:
     """What a server answered. Headers, text and the rest are worked out when asked for; pickles once read.
 
-    ``history`` holds the redirects followed, oldest first; ``timings`` and ``trace`` tell how the time was spent.
+    ``history`` holds the redirects followed, oldest first; ``timings`` and ``trace`` tell how the time was spent. Threads may share
+    one: of several that ``read`` each gets the whole body; of several that iterate one gets it, the others get StreamConsumed. A
+    ``close`` ends what another thread reads with Cancelled.
     """
 
     status_code: int
@@ -34,6 +38,8 @@ class Response:
         self.url = head.url.decode("utf-8", "replace") if head.url else request.url
         self._head = head
         self._exchange = exchange
+        # Whoever holds it may begin to take the body.
+        self._lock: Any = RLock() if exchange is not None else None
         self._content: bytes | None = None
         self._iterated = False
         self._headers: Headers | None = None
@@ -113,32 +119,44 @@ class Response:
             return self
         side = "Client" if self.status_code < 500 else "Server"
         phrase = self.reason_phrase or codes.get_reason_phrase(self.status_code)
-        raise HTTPStatusError(f"{side} error {self.status_code} {phrase} for {self.url}", response=self)
+        raise HTTPStatusError(f"{side} error {self.status_code} {phrase} for {redacted(self.url)}", response=self)
+
+    @property
+    def links(self) -> dict[str, dict[str, str]]:
+        """The ``Link`` header (RFC 8288) by ``rel``, or by URL where there is none."""
+        from ._links import parse
+
+        return {link.get("rel", link["url"]): link for link in parse(self.headers.get("link", ""))}
 
     # The body.
 
     @property
     def content(self) -> bytes:
         if self._content is None:
-            if self._exchange is not None and not self._iterated:
-                # requests reads on; httpx wants read() first. The friendlier one.
-                return self.read()
-            raise StreamConsumed() if self._iterated else ResponseNotRead()
+            if self._exchange is None and not self._iterated:
+                raise ResponseNotRead()
+            # requests reads on; httpx wants read() first. The friendlier one.
+            return self.read()
         return self._content
 
     def read(self) -> bytes:
         """The whole body, kept as ``content``."""
-        if self._content is None:
-            exchange = self._live()
-            self._iterated = True
+        content = self._content
+        if content is not None:
+            return content
+        with self._turn():
+            # Another thread may have been quicker.
+            if self._content is not None:
+                return self._content
+            exchange = self._claim()
             try:
-                self._content = exchange.read_all()
+                content = exchange.read_all()
                 self._end(exchange)
             except BaseException as error:
-                self._content = None
                 self._fail(error)
                 raise
-        return self._content
+            self._content = content
+        return content
 
     @property
     def charset_encoding(self) -> str | None:
@@ -157,7 +175,7 @@ class Response:
 
     @encoding.setter
     def encoding(self, encoding: str | None) -> None:
-        self._encoding = encoding
+        self._encoding = None if encoding is None else text_encoding(encoding)
 
     @property
     def apparent_encoding(self) -> str:
@@ -165,49 +183,66 @@ class Response:
 
     def _guess(self) -> str:
         default = self.default_encoding
-        if isinstance(default, str):
-            return default
-        return default(self._content or b"") or "utf-8"
+        return _known(default if isinstance(default, str) else default(self._content or b"")) or "utf-8"
 
     @property
     def text(self) -> str:
         return self.content.decode(self.encoding, "replace")
 
     def json(self, *, loads: Callable[..., Any] | None = None, **kwargs: Any) -> Any:
-        """The body as JSON: UTF-8, UTF-16 or UTF-32 by its first bytes. ``loads`` replaces ``json.loads``."""
-        if loads is None:
-            import json
+        """The body as JSON: UTF-8, UTF-16 or UTF-32 by its first bytes, else by its charset. ``loads`` replaces ``json.loads``."""
+        if loads is not None:
+            return loads(self.content, **kwargs)
+        import json
 
+        try:
             return json.loads(self.content, **kwargs)
-        return loads(self.content, **kwargs)
+        except UnicodeDecodeError:
+            return json.loads(self.text, **kwargs)
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The body in pieces: of exactly ``chunk_size`` (the last may be shorter), or of what there is, up to 256 KiB."""
-        if chunk_size is not None and chunk_size < 1:
-            raise ValueError("chunk_size is at least 1")
+        if chunk_size is not None:
+            if not isinstance(chunk_size, int):
+                raise TypeError(f"chunk_size is an int or None, not {type(chunk_size).__name__}")
+            if chunk_size < 1:
+                raise ValueError("chunk_size is at least 1")
+        if self._content is None:
+            with self._turn():
+                if self._content is None:
+                    exchange = self._claim()
         if self._content is not None:
             content, step = self._content, chunk_size or READ_BYTES
             for start in range(0, len(content), step):
                 yield content[start : start + step]
             return
-        exchange = self._live()
-        self._iterated = True
-        buffer = bytearray(chunk_size or READ_BYTES)
-        filled = 0
+        # As large as what comes at a time, not as what is asked for; small pieces are cut from it.
+        buffer = bytearray(READ_BYTES)
+        parts: list[bytes] = []
+        held = 0
         try:
             while True:
-                count = exchange.read_into(buffer, filled)
-                filled += count
-                if filled and (chunk_size is None or filled == len(buffer) or not count):
-                    with memoryview(buffer) as view:
-                        piece = bytes(view[:filled])
-                    filled = 0
-                    if not count:
-                        self._end(exchange)
-                    yield piece
+                count = exchange.read_into(buffer)
                 if not count:
                     break
+                with memoryview(buffer) as view:
+                    piece = bytes(view[:count])
+                if chunk_size is None:
+                    yield piece
+                    continue
+                parts.append(piece)
+                held += count
+                if held < chunk_size:
+                    continue
+                piece, start = b"".join(parts), 0
+                while held >= chunk_size:
+                    yield piece[start : start + chunk_size]
+                    start += chunk_size
+                    held -= chunk_size
+                parts = [piece[start:]]
             self._end(exchange)
+            if held:
+                yield b"".join(parts)
         except GeneratorExit:
             self.close()
             raise
@@ -222,9 +257,7 @@ class Response:
         return self.iter_text(chunk_size) if decode_unicode else self.iter_bytes(chunk_size)
 
     def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
-        from codecs import getincrementaldecoder
-
-        decoder = getincrementaldecoder(self.encoding)("replace")
+        decoder = _decoder(self.encoding)
         for piece in self.iter_bytes(chunk_size):
             text = decoder.decode(piece)
             if text:
@@ -233,11 +266,11 @@ class Response:
         if text:
             yield text
 
-    def iter_lines(self) -> Iterator[str]:
-        """Lines without their ends; LF, CR LF and CR end one."""
+    def iter_lines(self, chunk_size: int | None = None, decode_unicode: bool = True) -> Iterator[str]:
+        """Lines without their ends; LF, CR LF and CR end one. Always ``str``, whatever ``decode_unicode`` of requests says."""
         rest: list[str] = []
         carriage = False
-        for text in self.iter_text():
+        for text in self.iter_text(chunk_size):
             if carriage and text.startswith("\n"):
                 text = text[1:]
             carriage = False
@@ -275,9 +308,8 @@ class Response:
     def trace(self) -> list[Step]:
         """The states passed so far."""
         exchange = self._exchange
-        if exchange is not None and exchange.handle.value:
-            return steps(exchange.trace())
-        return steps(self._trace or [])
+        live = exchange.trace() if exchange is not None and exchange.handle.value else []
+        return steps(live or self._trace or [])
 
     @property
     def num_bytes_downloaded(self) -> int:
@@ -324,17 +356,30 @@ class Response:
         if self._content is None and self._exchange is not None:
             self.read()
         state = dict(self.__dict__)
-        state["_exchange"] = None
+        state["_exchange"] = state["_lock"] = None
         return state
 
     # Inside.
 
-    def _live(self) -> Exchange:
+    def _turn(self) -> Any:
+        """The lock to hold while one begins to take the body."""
+        exchange = self._exchange
+        if exchange is not None and exchange.foreign():
+            # A thread of the parent may have held the lock, for ever.
+            raise exchange.error(_native.E_FORKED)
+        if self._lock is None:
+            raise StreamConsumed() if self._iterated else StreamClosed()
+        return self._lock
+
+    def _claim(self) -> Exchange:
+        """The body is the caller's, whose turn it is."""
+        exchange = self._exchange
         if self._iterated:
             raise StreamConsumed()
-        if self._exchange is None:
+        if exchange is None:
             raise StreamClosed()
-        return self._exchange
+        self._iterated = True
+        return exchange
 
     def _end(self, exchange: Exchange) -> None:
         """The body is complete."""
@@ -351,13 +396,10 @@ class Response:
 
     def _keep(self, exchange: Exchange) -> None:
         """Copies what the library forgets with the request."""
-        if not exchange.handle.value:
-            return
-        exchange.refresh()
-        self._take_info(exchange)
+        if exchange.handle.value and not exchange.foreign():
+            self._take_info(exchange, exchange.look())
 
-    def _take_info(self, exchange: Exchange) -> None:
-        info = exchange.info
+    def _take_info(self, exchange: Exchange, info: Any) -> None:
         self._times = (
             info.time_queued_us,
             info.time_resolved_us,
@@ -370,7 +412,7 @@ class Response:
         )
         self._sizes = (info.body_sent, info.body_received, info.body_total)
         self._reused = bool(info.connection_reused)
-        self._trace = exchange.trace()
+        self._trace = exchange.trace() or self._trace
         if info.flags & _native.EVENT_TRAILERS and self._trailers is None:
             head = exchange.head(_native.HEAD_TRAILERS)
             if head is not None:
@@ -387,13 +429,67 @@ class Response:
         return self._sizes
 
 
-def _known(encoding: str | None) -> str | None:
-    if not encoding:
-        return None
+# Python's own, made for source texts and host names. Not meant for what a server sends, and some take very long.
+_NO_CHARSETS = frozenset("idna punycode undefined unicode_escape unicode-escape raw_unicode_escape raw-unicode-escape".split())
+
+
+def text_encoding(encoding: str) -> str:
+    """*encoding*, if text can be had by it, piece by piece and whatever the bytes are. LookupError if not."""
     from codecs import lookup
 
     try:
-        lookup(encoding)
-    except (LookupError, ValueError):
+        info = lookup(encoding)
+        fit = info.name not in _NO_CHARSETS and getattr(info, "_is_text_encoding", True)
+        # Codecs that are not Python's own may promise less than they look like.
+        if fit and isinstance(info.decode(b"a\xff", "replace")[0], str):
+            _decoder(encoding).decode(b"a\xff", True)
+            return encoding
+    except Exception:  # noqa: BLE001
+        pass
+    raise LookupError(f"{encoding!r} is no encoding of text that Python knows")
+
+
+def _known(encoding: str | None) -> str | None:
+    try:
+        return text_encoding(encoding) if encoding else None
+    except LookupError:
         return None
-    return encoding
+
+
+def _decoder(encoding: str) -> Any:
+    from codecs import getincrementaldecoder, lookup
+
+    name = lookup(encoding).name
+    return _MarkedDecoder(name) if name in _MARKS else getincrementaldecoder(encoding)("replace")
+
+
+_MARKS = {
+    "utf-16": (b"\xff\xfe", b"\xfe\xff"),
+    "utf-32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
+}
+
+
+class _MarkedDecoder:
+    """UTF-16 and UTF-32 whose byte order stands at their beginning. Where none does it is this machine's, as ``bytes.decode`` has
+    it; Python's own incremental decoders raise instead, whatever they were told of errors.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._start = b""
+        self._inner: Any = None
+
+    def decode(self, piece: bytes, final: bool = False) -> str:
+        from codecs import getincrementaldecoder
+
+        if self._inner is None:
+            self._start += piece
+            if len(self._start) < 4 and not final:
+                return ""
+            piece, name = self._start, self._name
+            if not piece.startswith(_MARKS[name]):
+                from sys import byteorder
+
+                name = f"{name}-{byteorder[0]}e"
+            self._inner = getincrementaldecoder(name)("replace")
+        return self._inner.decode(piece, final)  # type: ignore[no-any-return]

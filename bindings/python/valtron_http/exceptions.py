@@ -34,6 +34,7 @@ __all__ = [
     "ContentDecodingError",
     "DecodingError",
     "Denied",
+    "Forked",
     "HTTPError",
     "HTTPStatusError",
     "InsecureRedirect",
@@ -255,7 +256,11 @@ class InsecureRedirect(BadRedirect):
 
 
 class Cancelled(RequestError):
-    pass
+    """The response was closed while another thread read it."""
+
+
+class Forked(RequestError, RuntimeError):
+    """The response belongs to the parent process; a child makes requests of its own."""
 
 
 class Denied(RequestError):
@@ -366,7 +371,7 @@ TABLE: dict[int, tuple[str, type[HTTPError], str | None]] = {
     -201: ("NO_MEMORY", ResourceExhausted, None),
     -202: ("NO_DESCRIPTORS", ResourceExhausted, None),
     -203: ("SYSTEM", TransportError, None),
-    -204: ("FORKED", Cancelled, None),
+    -204: ("FORKED", Forked, None),
     -205: ("TOO_MANY_REQUESTS", ResourceExhausted, None),
     -206: ("NO_THREAD", ResourceExhausted, None),
     -220: ("NAME_NOT_FOUND", ResolveError, "resolve"),
