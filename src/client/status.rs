@@ -58,7 +58,8 @@ statuses! {
     UrlTooLong = -137, "VALTRON_E_URL_TOO_LONG", "url: longer than 65536 bytes";
     UrlCredentials = -138, "VALTRON_E_URL_CREDENTIALS", "url: the user name or password is malformed";
     Method = -140, "VALTRON_E_METHOD", "method: not a token (RFC 9110 section 5.6.2)";
-    MethodUnsupported = -141, "VALTRON_E_METHOD_UNSUPPORTED", "method: this library does not send it, or not with what the request holds";
+    MethodUnsupported = -141, "VALTRON_E_METHOD_UNSUPPORTED",
+        "method: this library does not send it, or not with what the request holds";
     HeaderName = -142, "VALTRON_E_HEADER_NAME", "headers: a name is not a token (RFC 9110 section 5.1)";
     HeaderValue = -143, "VALTRON_E_HEADER_VALUE",
         "headers: a value holds CR, LF, NUL or another control character (RFC 9110 section 5.5)";
