@@ -44,7 +44,7 @@ pub enum Source {
 }
 
 /// Ready bits of one socket, shared by the poller (which sets them) and the socket's owner (which clears a direction
-/// when the OS says "would block" or gives less than asked). The counter keeps a clear from losing a newer edge.
+/// when the OS says "would block" or, short of [`Readiness::URGENT`], gives less than asked). The counter keeps a clear from losing a newer edge.
 #[derive(Debug, Default)]
 pub struct Readiness(AtomicU32);
 
@@ -55,8 +55,11 @@ impl Readiness {
     pub const WRITE: u32 = 2;
     /// The peer closed its side, or both are gone: reads will not block again.
     pub const CLOSED: u32 = 4;
-    const BITS: u32 = 7;
-    const STEP: u32 = 8;
+    /// The peer sent urgent data: from here on a read may stop short at the mark with more behind it, for which no edge
+    /// comes. Never cleared.
+    pub const URGENT: u32 = 8;
+    const BITS: u32 = 15;
+    const STEP: u32 = 16;
 
     /// The bits now, and a ticket for [`Readiness::clear`].
     pub fn load(&self) -> (u32, u32) {
