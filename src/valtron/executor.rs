@@ -346,6 +346,7 @@ impl Drop for Executor {
     fn drop(&mut self) {
         // Tasks may spawn while they are dropped; closed comes first, so that this has an end.
         for staged in self.shared.close() {
+            self.shared.release(staged.entry);
             drop_guarded(staged.work);
         }
         while let Some(slot) = self.table.pop() {

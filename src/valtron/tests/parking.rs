@@ -276,7 +276,9 @@ fn a_dropped_executor_drops_its_tasks() {
         }
     }
     let handle = executor.handle();
+    assert_eq!(handle.task_count(), 2);
     drop(executor);
+    assert_eq!(handle.task_count(), 0);
     assert!(receivers.iter().all(|receiver| receiver.try_recv() == Received::Closed));
     assert!(handle.schedule(erased(from_fn(|| None))).is_none());
 }
