@@ -351,7 +351,7 @@ impl Drop for Executor {
         }
         while let Some(slot) = self.table.pop() {
             if let Some(key) = slot.armed {
-                self.shared.poller.disarm(key);
+                self.shared.poller.disarm(key, slot.entry);
             }
             self.shared.release(slot.entry);
             drop_guarded(slot.task);

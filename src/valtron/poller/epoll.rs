@@ -88,8 +88,8 @@ impl Poller for EpollPoller {
         lock(&self.slots).arm(key, interest, waiter)
     }
 
-    fn disarm(&self, key: SocketKey) {
-        lock(&self.slots).disarm(key);
+    fn disarm(&self, key: SocketKey, waiter: Entry) {
+        lock(&self.slots).disarm(key, waiter);
     }
 
     fn watch(&self, key: SocketKey, list: &Arc<WatchList>) -> bool {

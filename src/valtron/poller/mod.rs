@@ -126,12 +126,12 @@ pub trait Poller: Send + Sync {
     /// Forgets a socket; must come before its close. A stale key is harmless.
     fn deregister(&self, key: SocketKey);
 
-    /// Task `waiter` waits for the socket. True: it is ready already, run the task. Replaces any earlier waiter or
-    /// watch.
+    /// Task `waiter` waits for the socket. True: it is ready already and nobody waits, run the task. Replaces any earlier
+    /// waiter or watch.
     fn arm(&self, key: SocketKey, interest: Interest, waiter: Entry) -> bool;
 
-    /// Nobody waits for the socket now.
-    fn disarm(&self, key: SocketKey);
+    /// Task `waiter` waits for the socket no more. Another waiter, or a watch, that came since stays.
+    fn disarm(&self, key: SocketKey, waiter: Entry);
 
     /// Any readability, close or error of the socket goes to `list`. Replaces a waiter. True: something is there
     /// already (and is not pushed).

@@ -93,12 +93,16 @@ impl Poller for PollingPoller {
             Interest::Both => (true, true),
         };
         // What cannot be waited for must not be waited for: the task runs and meets the error itself.
-        !self.request(source, Event::new(token(key), read, write))
+        let refused = !self.request(source, Event::new(token(key), read, write));
+        if refused {
+            state.slots.disarm(key, waiter);
+        }
+        refused
     }
 
-    fn disarm(&self, key: SocketKey) {
+    fn disarm(&self, key: SocketKey, waiter: Entry) {
         // An event that is still asked for finds no waiter; it only sets bits.
-        lock(&self.state).slots.disarm(key);
+        lock(&self.state).slots.disarm(key, waiter);
     }
 
     fn watch(&self, key: SocketKey, list: &Arc<WatchList>) -> bool {

@@ -230,8 +230,9 @@ fn a_reused_number_is_another_socket() {
     assert_ne!(old, new);
     theirs.write_all(b"x").unwrap();
     poller.deregister(old);
-    poller.disarm(old);
-    assert!(poller.arm(old, Interest::Read, crate::synca::Entry::new(9, 9)), "a stale key never makes a task wait");
+    let waiter = crate::synca::Entry::new(9, 9);
+    poller.disarm(old, waiter);
+    assert!(poller.arm(old, Interest::Read, waiter), "a stale key never makes a task wait");
     executor.wait(Some(Duration::ZERO)).unwrap();
     assert_ne!(readiness.load().0 & Readiness::READ, 0);
 }

@@ -253,10 +253,60 @@ fn watches_gather_keys() {
     assert_eq!(ready, keys);
     assert!(poller.watch(keys[0], &list));
     // Leased again: the task that uses it now is the one to hear of it.
-    poller.disarm(keys[0]);
+    poller.arm(keys[0], Interest::Write, crate::synca::Entry::new(9, 9));
     poller.set_ready(keys[0], Readiness::CLOSED);
     list.drain(&mut ready);
     assert_eq!(ready.len(), 2);
+}
+
+/// Goal: a task that hands its socket to a watcher and ends leaves the watch alone, whether it had waited for the socket
+/// in vain or found it ready. Method: both; then an event.
+#[test]
+fn a_watch_outlives_the_task_that_set_it() {
+    for found_ready in [true, false] {
+        let (mut executor, poller) = host_executor();
+        let (key, readiness) = poller.register(Source::Virtual).unwrap();
+        if found_ready {
+            poller.set_ready(key, Readiness::READ);
+        }
+        let list = Arc::new(WatchList::default());
+        let (waker, keep) = kept();
+        let (inner, watched) = (poller.clone(), list.clone());
+        let mut waited = false;
+        let task = from_fn(move || {
+            if !std::mem::replace(&mut waited, true) {
+                return Some(TaskStatus::Pending(Wait::io(key, Interest::Read).or_external()));
+            }
+            readiness.clear(Readiness::READ, readiness.load().1);
+            assert!(!inner.watch(key, &watched));
+            None
+        });
+        executor.handle().spawn(erased(task.on_start(keep)));
+        executor.run_once(LONG);
+        if !found_ready {
+            wake(&waker);
+            executor.run_once(LONG);
+        }
+        assert_eq!((executor.task_count(), executor.stats().panics), (0, 0));
+        poller.set_ready(key, Readiness::CLOSED);
+        let mut ready = Vec::new();
+        list.drain(&mut ready);
+        assert_eq!(ready, [key], "found ready: {found_ready}");
+    }
+}
+
+/// Goal: a task takes back only its own wait. Method: another task has come to wait for the socket since.
+#[test]
+fn a_disarm_spares_the_next_waiter() {
+    let (_, poller) = host_executor();
+    let (key, _readiness) = poller.register(Source::Virtual).unwrap();
+    let (first, second) = (crate::synca::Entry::new(1, 1), crate::synca::Entry::new(2, 1));
+    assert!(!poller.arm(key, Interest::Read, first) && !poller.arm(key, Interest::Read, second));
+    poller.disarm(key, first);
+    poller.set_ready(key, Readiness::READ);
+    let mut woken = Vec::new();
+    poller.wait(None, &mut woken).unwrap();
+    assert_eq!(woken, [second]);
 }
 
 /// Goal: a dropped executor closes what its tasks held, those not yet taken in included. Method: senders in tasks.
