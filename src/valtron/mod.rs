@@ -25,7 +25,7 @@ pub mod time;
 mod timers;
 mod wait;
 
-pub use do_next::{BoxedExecutionIterator, DoNext, ExecutionIterator, State};
+pub use do_next::{BoxedExecutionIterator, DoNext, ExecutionIterator, ResultSink, State};
 pub use engine::{BoxedExecutionEngine, ExecutionEngine, GenericResult};
 pub use executor::{Executor, ExecutorStats, Turn};
 pub use inbox::ExecutorHandle;

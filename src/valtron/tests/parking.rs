@@ -355,3 +355,35 @@ fn results_come_in_order() {
     assert_eq!(results.try_recv(), Received::Value(()));
     assert_eq!(results.try_recv(), Received::Closed);
 }
+
+/// Goal: results that nobody takes park their task; one taken lets it make one more, and a reader that goes away lets it
+/// run to its end. Method: a task that gives more than there is room for.
+#[test]
+fn a_full_sink_parks_the_task() {
+    const TOTAL: usize = single::RESULTS_MAX + 3;
+    let (mut executor, _poller) = host_executor();
+    let made = Arc::new(Mutex::new(0));
+    let count = made.clone();
+    let results = single::spawn(
+        &executor,
+        from_fn(move || {
+            let mut made = lock(&count);
+            *made += 1;
+            (*made <= TOTAL).then_some(TaskStatus::Ready(()))
+        }),
+    );
+    executor.run_once(LONG);
+    assert_eq!(*lock(&made), single::RESULTS_MAX);
+    let (entry, wait) = executor.tasks().next().unwrap();
+    assert_eq!(wait, Some(Wait::EXTERNAL));
+    assert_eq!(executor.run_once(LONG).polls, 0);
+    for taken in 1..=2 {
+        assert_eq!(results.try_recv(), Received::Value(()));
+        executor.run_once(LONG);
+        assert_eq!(*lock(&made), single::RESULTS_MAX + taken);
+    }
+    assert!(executor.entry_stats(entry).unwrap().is_frugal());
+    drop(results);
+    executor.run_once(LONG);
+    assert_eq!((*lock(&made), executor.task_count()), (TOTAL + 1, 0));
+}
