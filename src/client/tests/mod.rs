@@ -6,5 +6,6 @@ mod harness;
 mod questions;
 mod redirects;
 mod sending;
+mod states;
 mod tls;
 mod traces;
