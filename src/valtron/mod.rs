@@ -8,7 +8,6 @@ mod do_next;
 mod engine;
 mod executor;
 mod inbox;
-#[cfg(all(feature = "multi", not(target_arch = "wasm32")))]
 pub mod multi;
 pub mod poller;
 mod queue;
@@ -32,3 +31,12 @@ pub use inbox::ExecutorHandle;
 pub use table::EntryStats;
 pub use task::{ExecutionAction, NoAction, TaskIterator, TaskStatus};
 pub use wait::{Interest, SocketKey, Wait};
+
+/// The names that all code in this crate may count on, in every build: wasm32 runs no tests, but checks this.
+#[allow(unused_imports, reason = "that they resolve is the point")]
+const _: () = {
+    use crate::synca::Entry;
+    use crate::valtron::{
+        multi, single, BoxedExecutionEngine, DoNext, ExecutionAction, GenericResult, NoAction, TaskIterator, TaskStatus,
+    };
+};

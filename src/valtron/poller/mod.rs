@@ -8,7 +8,7 @@ mod epoll;
 mod host;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
 mod polling;
-#[cfg(all(unix, feature = "multi"))]
+#[cfg(unix)]
 pub(crate) mod signals;
 pub(crate) mod slots;
 

@@ -1,6 +1,7 @@
 //! The executor's own tests: over the simulator where time or order matter, over epoll and loopback sockets where the
 //! OS does.
 
+mod names;
 mod order;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod os;
