@@ -6,16 +6,16 @@ use std::time::Duration;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 mod host;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
+#[cfg(any(valtron_polling, not(any(target_os = "linux", target_os = "android", target_arch = "wasm32"))))]
 mod polling;
-#[cfg(unix)]
+#[cfg(all(unix, not(loom)))]
 pub(crate) mod signals;
 pub(crate) mod slots;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use epoll::EpollPoller;
 pub use host::HostPoller;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
+#[cfg(any(valtron_polling, not(any(target_os = "linux", target_os = "android", target_arch = "wasm32"))))]
 pub use polling::PollingPoller;
 
 use super::wait::{Interest, SocketKey};
@@ -23,14 +23,22 @@ use crate::synca::sync::atomic::{AtomicU32, Ordering};
 use crate::synca::sync::{lock, Arc, Mutex};
 use crate::synca::{Entry, TaskWaker};
 
+/// The kind of poller that [`system`] makes.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(valtron_polling)))]
+pub type SystemPoller = EpollPoller;
+/// The kind of poller that [`system`] makes.
+#[cfg(target_arch = "wasm32")]
+pub type SystemPoller = HostPoller;
+/// The kind of poller that [`system`] makes.
+#[cfg(any(valtron_polling, not(any(target_os = "linux", target_os = "android", target_arch = "wasm32"))))]
+pub type SystemPoller = PollingPoller;
+
 /// The poller of this platform.
 pub fn system() -> io::Result<Arc<dyn Poller>> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    return Ok(Arc::new(EpollPoller::new()?));
     #[cfg(target_arch = "wasm32")]
-    return Ok(Arc::new(HostPoller::new()));
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
-    return Ok(Arc::new(PollingPoller::new()?));
+    return Ok(Arc::new(SystemPoller::new()));
+    #[cfg(not(target_arch = "wasm32"))]
+    return Ok(Arc::new(SystemPoller::new()?));
 }
 
 /// What is registered.
