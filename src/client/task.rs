@@ -99,8 +99,8 @@ impl HttpRequestState {
         matches!(self, Self::Done | Self::Error(_))
     }
 
-    /// Where in its life a request in this state is. A request has several tasks while it is redirected; all of them say
-    /// the same.
+    /// Where in its life a request in this state is. A request has several tasks while it is redirected; all of them
+    /// say the same.
     pub(super) fn phase(&self) -> Phase {
         match self {
             Self::Connecting => Phase::Connect,

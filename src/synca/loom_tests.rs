@@ -1,5 +1,5 @@
-//! Every interleaving of the channels' protocol, by loom: `RUSTFLAGS="--cfg loom" cargo test --lib loom`. The executor has
-//! its own tests of this kind, over its own code.
+//! Every interleaving of the channels' protocol, by loom: `RUSTFLAGS="--cfg loom" cargo test --lib loom`. The executor
+//! has its own tests of this kind, over its own code.
 
 use loom::sync::Condvar;
 use loom::thread;

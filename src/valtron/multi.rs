@@ -155,7 +155,8 @@ impl Workers {
         &self.handles[worker % self.handles.len()]
     }
 
-    /// Gives `task` to this worker, not to whichever has least to do as [`spawn`] does; its results come through what this returns.
+    /// Gives `task` to this worker, not to whichever has least to do as [`spawn`] does; its results come through what
+    /// this returns.
     pub fn spawn<T>(&self, worker: usize, task: T) -> Results<T::Ready>
     where
         T: TaskIterator + Send + 'static,
@@ -269,8 +270,8 @@ mod tests {
         assert!(!workers.is_poisoned());
     }
 
-    /// Goal: a task for no worker in particular goes where there are fewest. Method: tasks that stay, told apart by what
-    /// each worker holds.
+    /// Goal: a task for no worker in particular goes where there are fewest. Method: tasks that stay, told apart by
+    /// what each worker holds.
     #[test]
     fn tasks_spread() {
         let mut workers = workers(2);

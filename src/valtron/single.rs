@@ -43,8 +43,8 @@ use crate::synca::TaskWaker;
 /// How long [`run_until_complete`] runs tasks between two looks at whether it is done.
 const SLICE: Duration = Duration::from_millis(5);
 
-/// Results of one task that wait to be taken. Most tasks give one; a task that gives many runs ahead of its reader by so
-/// many, then is parked. Loom sees all there is to see with one.
+/// Results of one task that wait to be taken. Most tasks give one; a task that gives many runs ahead of its reader by
+/// so many, then is parked. Loom sees all there is to see with one.
 pub const RESULTS_MAX: usize = if cfg!(loom) { 1 } else { 64 };
 
 /// What tasks can be given to.

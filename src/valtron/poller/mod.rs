@@ -52,7 +52,8 @@ pub enum Source {
 }
 
 /// Ready bits of one socket, shared by the poller (which sets them) and the socket's owner (which clears a direction
-/// when the OS says "would block" or, short of [`Readiness::URGENT`], gives less than asked). The counter keeps a clear from losing a newer edge.
+/// when the OS says "would block" or, short of [`Readiness::URGENT`], gives less than asked). The counter keeps a clear
+/// from losing a newer edge.
 #[derive(Debug, Default)]
 pub struct Readiness(AtomicU32);
 
@@ -134,8 +135,8 @@ pub trait Poller: Send + Sync {
     /// Forgets a socket; must come before its close. A stale key is harmless.
     fn deregister(&self, key: SocketKey);
 
-    /// Task `waiter` waits for the socket. True: it is ready already and nobody waits, run the task. Replaces any earlier
-    /// waiter or watch.
+    /// Task `waiter` waits for the socket. True: it is ready already and nobody waits, run the task. Replaces any
+    /// earlier waiter or watch.
     fn arm(&self, key: SocketKey, interest: Interest, waiter: Entry) -> bool;
 
     /// Task `waiter` waits for the socket no more. Another waiter, or a watch, that came since stays.

@@ -1,5 +1,6 @@
 //! Neither Linux nor wasm: the crate `polling` (kqueue, IOCP, event ports). One-shot: a wait for what is not ready
-//! yet costs one call that names the interest. On Linux it stands in for epoll under `--cfg valtron_polling`, for tests.
+//! yet costs one call that names the interest. On Linux it stands in for epoll under `--cfg valtron_polling`, for
+//! tests.
 
 use std::io;
 use std::time::Duration;

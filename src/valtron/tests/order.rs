@@ -149,8 +149,8 @@ impl TaskIterator for Link {
     }
 }
 
-/// Goal: lifted tasks that lift others do not keep normal ones from running; also where a seed picks. Method: an endless
-/// chain, and few enough turns that the steps of normal tasks in between can only come of the bound.
+/// Goal: lifted tasks that lift others do not keep normal ones from running; also where a seed picks. Method: an
+/// endless chain, and few enough turns that the steps of normal tasks in between can only come of the bound.
 #[test]
 fn a_chain_of_lifted_tasks_starves_nobody() {
     let run = |executor: &mut Executor| {

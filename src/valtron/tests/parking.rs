@@ -259,8 +259,8 @@ fn watches_gather_keys() {
     assert_eq!(ready.len(), 2);
 }
 
-/// Goal: a task that hands its socket to a watcher and ends leaves the watch alone, whether it had waited for the socket
-/// in vain or found it ready. Method: both; then an event.
+/// Goal: a task that hands its socket to a watcher and ends leaves the watch alone, whether it had waited for the
+/// socket in vain or found it ready. Method: both; then an event.
 #[test]
 fn a_watch_outlives_the_task_that_set_it() {
     for found_ready in [true, false] {
@@ -356,8 +356,8 @@ fn results_come_in_order() {
     assert_eq!(results.try_recv(), Received::Closed);
 }
 
-/// Goal: results that nobody takes park their task; one taken lets it make one more, and a reader that goes away lets it
-/// run to its end. Method: a task that gives more than there is room for.
+/// Goal: results that nobody takes park their task; one taken lets it make one more, and a reader that goes away lets
+/// it run to its end. Method: a task that gives more than there is room for.
 #[test]
 fn a_full_sink_parks_the_task() {
     const TOTAL: usize = single::RESULTS_MAX + 3;
