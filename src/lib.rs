@@ -28,5 +28,4 @@ pub mod proto;
 pub mod synca;
 #[cfg(not(loom))]
 pub mod tls;
-#[cfg(not(loom))]
 pub mod valtron;

@@ -7,7 +7,7 @@ use std::time::Duration;
 mod reading;
 
 use super::body_buffer::{BodyBuffer, NoMemory};
-use super::error::HttpClientError;
+use super::error::{HttpClientError, Phase};
 pub use super::heads::{HeadKind, HeadRecord};
 use super::host_side::{event_flags, Event, HostSide};
 use super::status::Status;
@@ -94,9 +94,8 @@ pub enum Stop {
 }
 
 struct Inner {
+    /// Ends in `Done` or `Error`, once.
     state: HttpRequestState,
-    error: Option<HttpClientError>,
-    terminal: bool,
     trace: Vec<TraceEntry>,
     hop: u32,
     final_head: Option<Arc<HeadRecord>>,
@@ -165,8 +164,6 @@ impl RequestShared {
             polls: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 state: HttpRequestState::Init,
-                error: None,
-                terminal: false,
                 trace: vec![first],
                 hop: 0,
                 final_head: None,
@@ -218,9 +215,13 @@ impl RequestShared {
         }
     }
 
-    /// Enters a state.
+    /// Enters a state; none after the end, which another task of the request may have brought.
     pub fn enter(&self, state: HttpRequestState, now: Instant) {
-        lock(&self.inner).enter(state, now.since(self.created));
+        let since = now.since(self.created);
+        let mut inner = lock(&self.inner);
+        if !inner.state.is_terminal() {
+            inner.enter(state, since);
+        }
     }
 
     /// A milestone is reached; of several hops the last one counts.
@@ -359,22 +360,17 @@ impl RequestShared {
 
     /// The end, good or bad. Only the first call counts.
     pub fn finish(&self, result: Result<(), HttpClientError>, now: Instant) {
-        let state = match &result {
-            Ok(()) => HttpRequestState::Done,
-            Err(error) => HttpRequestState::Error(error.status),
-        };
-        let at = now.since(self.created);
+        let state = result.map_or_else(HttpRequestState::Error, |()| HttpRequestState::Done);
+        let since = now.since(self.created);
         {
-            // In one breath: another thread that looks must not see an end without its reason.
+            // At once, so that whoever sees the end sees all of it.
             let mut inner = lock(&self.inner);
-            if inner.terminal {
+            if inner.state.is_terminal() {
                 return;
             }
-            inner.enter(state, at);
-            inner.times[Milestone::Done as usize] = Some(at);
-            inner.terminal = true;
+            inner.enter(state, since);
+            inner.times[Milestone::Done as usize] = Some(since);
             inner.body_ended = true;
-            inner.error = result.err();
             inner.wakers.clear();
             inner.producer = None;
             inner.stream = None;
@@ -439,7 +435,7 @@ impl RequestShared {
             user_data: self.user_data,
             flags,
             state: inner.state.code(),
-            status: inner.error.as_ref().map_or(Status::Ok, |error| error.status),
+            status: inner.status(),
             http_status: inner.http_status(),
         }
     }
@@ -450,10 +446,10 @@ impl RequestShared {
         RequestInfo {
             user_data: self.user_data,
             state: inner.state.code(),
-            status: inner.error.as_ref().map_or(Status::Ok, |error| error.status),
+            status: inner.status(),
             http_status: inner.http_status(),
             flags: inner.flags,
-            terminal: inner.terminal,
+            terminal: inner.state.is_terminal(),
             hops: inner.hop,
             interim_count: inner.interim.len() as u32,
             http_minor: inner.final_head.as_ref().map_or(-1, |head| i32::from(head.version_minor)),
@@ -471,19 +467,24 @@ impl RequestShared {
     /// One of the [`until_flags`] holds, or the request is over.
     pub fn reached(&self, until: u32) -> bool {
         let inner = lock(&self.inner);
-        inner.terminal
+        inner.state.is_terminal()
             || (until & until_flags::HEAD != 0 && inner.final_head.is_some())
             || (until & until_flags::BODY != 0 && (!inner.body.is_empty() || inner.body_ended || inner.direct_ready))
     }
 
     /// Where it is.
     pub fn state(&self) -> HttpRequestState {
-        lock(&self.inner).state
+        lock(&self.inner).state.clone()
+    }
+
+    /// Where in its life it is.
+    pub(super) fn phase(&self) -> Phase {
+        lock(&self.inner).state.phase()
     }
 
     /// It is over.
     pub fn is_terminal(&self) -> bool {
-        lock(&self.inner).terminal
+        lock(&self.inner).state.is_terminal()
     }
 
     /// One of its heads.
@@ -499,7 +500,7 @@ impl RequestShared {
 
     /// What it failed with.
     pub fn error(&self) -> Option<HttpClientError> {
-        lock(&self.inner).error.clone()
+        lock(&self.inner).state.error().cloned()
     }
 
     /// Its changes of state.
@@ -514,12 +515,17 @@ impl RequestShared {
 }
 
 impl Inner {
-    fn enter(&mut self, state: HttpRequestState, at: Duration) {
+    fn enter(&mut self, state: HttpRequestState, since: Duration) {
+        let entry = TraceEntry { at: since, state: state.code(), hop: self.hop };
         if self.trace.len() == TRACE_ENTRIES_MAX {
             self.trace.pop();
         }
-        self.trace.push(TraceEntry { at, state: state.code(), hop: self.hop });
+        self.trace.push(entry);
         self.state = state;
+    }
+
+    fn status(&self) -> Status {
+        self.state.error().map_or(Status::Ok, |error| error.status)
     }
 
     fn http_status(&self) -> i32 {

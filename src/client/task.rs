@@ -44,7 +44,7 @@ use crate::valtron::{Interest, TaskIterator, TaskStatus, Wait};
 const TRANSITIONS_PER_STEP_MAX: usize = 16;
 
 /// Where a request is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HttpRequestState {
     /// Nothing was done yet.
     Init,
@@ -65,12 +65,12 @@ pub enum HttpRequestState {
     /// Over, well.
     Done,
     /// Over, with this.
-    Error(Status),
+    Error(HttpClientError),
 }
 
 impl HttpRequestState {
     /// The number in the C API.
-    pub fn code(self) -> i32 {
+    pub fn code(&self) -> i32 {
         match self {
             Self::Init => 0,
             Self::Connecting => 1,
@@ -84,10 +84,37 @@ impl HttpRequestState {
             Self::Error(_) => 9,
         }
     }
+
+    /// What it failed with.
+    pub fn error(&self) -> Option<&HttpClientError> {
+        match self {
+            Self::Error(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// It is over, well or not.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Done | Self::Error(_))
+    }
+
+    /// Where in its life a request in this state is. A request has several tasks while it is redirected; all of them
+    /// say the same.
+    pub(super) fn phase(&self) -> Phase {
+        match self {
+            Self::Connecting => Phase::Connect,
+            Self::TlsHandshake => Phase::Tls,
+            Self::SendingRequest => Phase::Send,
+            Self::ReceivingIntro | Self::ReceivingHeaders => Phase::FirstByte,
+            Self::ReceivingBody => Phase::Body,
+            Self::AwaitingRedirect => Phase::Redirect,
+            Self::Init | Self::Done | Self::Error(_) => Phase::None,
+        }
+    }
 }
 
 /// What a waiting request says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPending {
     /// Where it is.
     pub state: HttpRequestState,
@@ -331,20 +358,6 @@ impl<N: Net> Machine<N> {
     }
 }
 
-/// Where in its life a request in this state is. A request has several tasks while it is redirected; all of them say
-/// the same.
-fn phase_of(state: HttpRequestState) -> Phase {
-    match state {
-        HttpRequestState::Connecting => Phase::Connect,
-        HttpRequestState::TlsHandshake => Phase::Tls,
-        HttpRequestState::SendingRequest => Phase::Send,
-        HttpRequestState::ReceivingIntro | HttpRequestState::ReceivingHeaders => Phase::FirstByte,
-        HttpRequestState::ReceivingBody => Phase::Body,
-        HttpRequestState::AwaitingRedirect => Phase::Redirect,
-        HttpRequestState::Init | HttpRequestState::Done | HttpRequestState::Error(_) => Phase::None,
-    }
-}
-
 /// The task that carries out one request.
 pub struct HttpRequestTask<N: Net> {
     core: Core<N>,
@@ -377,7 +390,7 @@ impl<N: Net> HttpRequestTask<N> {
                 Stop::Cancelled | Stop::Freed => Status::Cancelled,
                 Stop::Shutdown => Status::Shutdown,
             };
-            return Some(HttpClientError::plain(status, phase_of(self.core.shared.state())));
+            return Some(HttpClientError::plain(status, self.core.shared.phase()));
         }
         match &self.core.role {
             Role::Child(ChildLink { completion: Some(completion), .. }) if completion.is_closed() => {

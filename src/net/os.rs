@@ -3,7 +3,8 @@
 //! Readiness is edge-triggered: a bit stays set until this file finds the socket empty (or full) and clears it, with
 //! the ticket taken before the call, so that an edge that came meanwhile is not lost. A read that brings less than
 //! there was room for has emptied the socket, so the next one answers "would block" without a system call: a response
-//! that fits the buffer costs one receive.
+//! that fits the buffer costs one receive. Not so where the peer sent urgent data: TCP reads short at the mark, with
+//! bytes behind it for which no edge comes, so such a socket is read until the OS says "would block".
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -147,8 +148,8 @@ impl Socket for OsSocket {
         let mut socket = self.raw()?;
         match retried(|| socket.read(into)) {
             Ok(got) => {
-                // With CLOSED set there is more: the end, or the error.
-                if got < room && got > 0 && bits & Readiness::CLOSED == 0 {
+                // With CLOSED set there is more: the end, or the error. With URGENT there may be.
+                if got < room && got > 0 && bits & (Readiness::CLOSED | Readiness::URGENT) == 0 {
                     self.readiness.clear(Readiness::READ, ticket);
                 }
                 Ok(Io::Done(got))

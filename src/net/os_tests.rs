@@ -107,6 +107,29 @@ fn a_full_read_keeps_the_readiness() {
     assert!(!socket.readable_hint());
 }
 
+/// Goal: what lies behind an urgent mark is read, although a read stops short at the mark and no edge comes after it.
+/// Method: all of it is in the kernel before the first look; twice, so that the socket is known to be such a one.
+#[test]
+fn a_read_goes_on_behind_an_urgent_mark() {
+    let bench = bench();
+    let (mut socket, peer) = bench.pair();
+    let peer = RawSocket::from(peer);
+    for _ in 0..2 {
+        peer.send(b"hell").expect("a write");
+        peer.send_out_of_band(b"o").expect("an urgent write");
+        peer.send(b"world!").expect("a write");
+        let mut got = Vec::new();
+        while got.len() < b"hellworld!".len() {
+            let mut buffer = [0; 64];
+            let count = bench.read(&mut socket, &mut buffer).expect("a read");
+            got.extend_from_slice(&buffer[..count]);
+        }
+        assert_eq!(got, b"hellworld!");
+        assert_eq!(socket.read(&mut [0; 64]), Ok(Io::WouldBlock));
+        assert!(!socket.readable_hint());
+    }
+}
+
 /// Goal: the end of the stream is seen after the last bytes, and again at each read.
 #[test]
 fn end_of_stream() {

@@ -1,10 +1,12 @@
 //! The std-or-loom facade: every atomic and lock of `synca` and `valtron` comes from here, so that loom can model
-//! them.
+//! them. `Arc` is std's in either case: loom's has no `Weak` and no trait objects, and nothing here is ordered by a
+//! count of references.
 
 #[cfg(loom)]
-pub use loom::sync::{atomic, Arc, Mutex, MutexGuard};
+pub use loom::sync::{atomic, Mutex, MutexGuard};
 #[cfg(not(loom))]
-pub use std::sync::{atomic, Arc, Mutex, MutexGuard, Weak};
+pub use std::sync::{atomic, Mutex, MutexGuard};
+pub use std::sync::{Arc, Weak};
 
 /// Locks, and goes on after a panic elsewhere: the data behind our locks is valid between any two statements, and a
 /// panic is reported on its own path.

@@ -41,7 +41,27 @@ pub trait ExecutionIterator: Send {
 /// A boxed erased task.
 pub type BoxedExecutionIterator = Box<dyn ExecutionIterator>;
 
-/// Adapts a [`TaskIterator`]; each `Ready` value goes to `sink`.
+/// Where the `Ready` values of a task go. Any closure over such a value is one, which always has room.
+pub trait ResultSink<V>: Send {
+    /// Called once before the task's first step: who is woken when there is room again.
+    fn started(&mut self, _waker: &TaskWaker) {}
+
+    /// It takes one more. False parks the task, and the sink owes it a wake.
+    fn has_room(&mut self) -> bool {
+        true
+    }
+
+    /// Takes a value.
+    fn push(&mut self, value: V);
+}
+
+impl<V, F: FnMut(V) + Send> ResultSink<V> for F {
+    fn push(&mut self, value: V) {
+        self(value);
+    }
+}
+
+/// Adapts a [`TaskIterator`]; each `Ready` value goes to `sink`. While that is full the task is not stepped.
 pub struct DoNext<T, F> {
     task: T,
     sink: F,
@@ -51,7 +71,7 @@ impl<T, F> DoNext<T, F>
 where
     T: TaskIterator + Send + 'static,
     T::Pending: Into<Wait>,
-    F: FnMut(T::Ready) + Send + 'static,
+    F: ResultSink<T::Ready> + 'static,
 {
     /// An erased `task` whose results go to `sink`.
     pub fn boxed(task: T, sink: F) -> BoxedExecutionIterator {
@@ -63,9 +83,10 @@ impl<T, F> ExecutionIterator for DoNext<T, F>
 where
     T: TaskIterator + Send,
     T::Pending: Into<Wait>,
-    F: FnMut(T::Ready) + Send,
+    F: ResultSink<T::Ready>,
 {
     fn started(&mut self, waker: &TaskWaker) {
+        self.sink.started(waker);
         self.task.started(waker);
     }
 
@@ -74,6 +95,9 @@ where
     }
 
     fn next(&mut self, entry: Entry, engine: &mut dyn FnMut() -> BoxedExecutionEngine) -> State {
+        if !self.sink.has_room() {
+            return State::Pending(Wait::EXTERNAL);
+        }
         match self.task.next() {
             None => State::Done,
             Some(TaskStatus::Init) => State::Progressed,
@@ -84,7 +108,7 @@ where
                 Err(_) => State::SpawnFailed,
             },
             Some(TaskStatus::Ready(value)) => {
-                (self.sink)(value);
+                self.sink.push(value);
                 State::Progressed
             }
         }

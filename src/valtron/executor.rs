@@ -347,11 +347,12 @@ impl Drop for Executor {
     fn drop(&mut self) {
         // Tasks may spawn while they are dropped; closed comes first, so that this has an end.
         for staged in self.shared.close() {
+            self.shared.release(staged.entry);
             drop_guarded(staged.work);
         }
         while let Some(slot) = self.table.pop() {
             if let Some(key) = slot.armed {
-                self.shared.poller.disarm(key);
+                self.shared.poller.disarm(key, slot.entry);
             }
             self.shared.release(slot.entry);
             drop_guarded(slot.task);

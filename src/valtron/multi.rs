@@ -2,6 +2,45 @@
 //!
 //! Stopping is a signal, never a wait: [`Workers::stop`] returns at once, [`Workers::join`] waits as long as it is
 //! told.
+//!
+//! Here in every build: the feature `multi` only decides where requests run. Where there are no threads (wasm32)
+//! [`Workers::start`] answers the system's error.
+//!
+//! ```
+//! use valtron_http::synca::oneshot::Received;
+//! use valtron_http::valtron::clock::SystemClock;
+//! use valtron_http::valtron::multi::{self, Workers};
+//! use valtron_http::valtron::{poller, Executor, NoAction, TaskIterator, TaskStatus, Wait};
+//!
+//! struct Countdown(u32);
+//!
+//! impl TaskIterator for Countdown {
+//!     type Ready = u32;
+//!     type Pending = Wait;
+//!     type Spawner = NoAction;
+//!
+//!     fn next(&mut self) -> Option<TaskStatus<u32, Wait, NoAction>> {
+//!         self.0 = self.0.checked_sub(1)?;
+//!         Some(TaskStatus::Ready(self.0))
+//!     }
+//! }
+//!
+//! let clock = std::sync::Arc::new(SystemClock::new());
+//! let mut workers = Workers::start(2, |_| Ok(Executor::new(poller::system()?, clock.clone())))?;
+//! let results = multi::spawn(&workers, Countdown(2));
+//! let mut seen = Vec::new();
+//! loop {
+//!     match results.try_recv() {
+//!         Received::Value(value) => seen.push(value),
+//!         Received::Empty => std::thread::yield_now(),
+//!         Received::Closed => break,
+//!     }
+//! }
+//! assert_eq!(seen, [1, 0]);
+//! workers.stop();
+//! assert!(workers.join(None));
+//! # std::io::Result::Ok(())
+//! ```
 
 use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -14,7 +53,7 @@ use super::executor::Executor;
 use super::inbox::ExecutorHandle;
 #[cfg(unix)]
 use super::poller::signals::SignalsBlocked;
-use super::single::{self, Results};
+use super::single::{self, Results, Spawn};
 use super::task::TaskIterator;
 use super::wait::Wait;
 use crate::synca::sync::atomic::{AtomicBool, Ordering};
@@ -116,7 +155,8 @@ impl Workers {
         &self.handles[worker % self.handles.len()]
     }
 
-    /// Gives `task` to a worker; its results come through what this returns.
+    /// Gives `task` to this worker, not to whichever has least to do as [`spawn`] does; its results come through what
+    /// this returns.
     pub fn spawn<T>(&self, worker: usize, task: T) -> Results<T::Ready>
     where
         T: TaskIterator + Send + 'static,
@@ -134,6 +174,29 @@ impl Workers {
     /// A worker died outside its tasks, of a panic or of a poller that fails: its tasks are gone.
     pub fn is_poisoned(&self) -> bool {
         self.shared.poisoned.load(Ordering::SeqCst)
+    }
+}
+
+/// Gives `task` to the worker that has the fewest tasks; its results come through what this returns. As
+/// [`single::spawn`], so that code can be written over either.
+///
+/// # Panics
+///
+/// If there are no workers.
+pub fn spawn<T>(workers: &impl Spawn, task: T) -> Results<T::Ready>
+where
+    T: TaskIterator + Send + 'static,
+    T::Ready: Send + 'static,
+    T::Pending: Into<Wait>,
+{
+    single::spawn(workers, task)
+}
+
+impl Spawn for Workers {
+    /// The worker that has the fewest tasks.
+    fn spawn_handle(&self) -> ExecutorHandle {
+        let least = self.handles.iter().min_by_key(|handle| handle.task_count());
+        least.expect("tasks are given to workers that there are").clone()
     }
 }
 
@@ -205,6 +268,18 @@ mod tests {
         workers.stop();
         assert!(workers.join(None));
         assert!(!workers.is_poisoned());
+    }
+
+    /// Goal: a task for no worker in particular goes where there are fewest. Method: tasks that stay, told apart by
+    /// what each worker holds.
+    #[test]
+    fn tasks_spread() {
+        let mut workers = workers(2);
+        let stay = || from_fn(|| Some(TaskStatus::Pending(Wait::EXTERNAL)));
+        let _kept: Vec<_> = (0..6).map(|_| spawn(&workers, stay())).collect();
+        assert_eq!([workers.handle(0).task_count(), workers.handle(1).task_count()], [3, 3]);
+        workers.stop();
+        assert!(workers.join(None));
     }
 
     /// Goal: stop ends workers that sleep, and their tasks are dropped. Method: a parked task holds a sender.

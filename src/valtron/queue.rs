@@ -4,12 +4,18 @@ use std::collections::VecDeque;
 
 use crate::synca::Entry;
 
-/// Two queues. A lifted task runs before all scheduled ones, once: after its first step it queues like any other, so
-/// a child that always has more to do cannot starve the rest.
+/// Steps of lifted tasks in a row while others wait; then one of those comes. Enough for the children that a step lifts
+/// at once, few enough that a chain of children, each of which lifts the next, only slows the rest down.
+pub(super) const LIFTED_IN_A_ROW_MAX: u32 = 16;
+
+/// Two queues. A lifted task runs before the scheduled ones, once: after its first step it queues like any other, so
+/// a child that always has more to do cannot starve the rest; nor can a chain of children, by the bound above.
 #[derive(Debug, Default)]
 pub(super) struct RunQueues {
     lifted: VecDeque<Entry>,
     normal: VecDeque<Entry>,
+    /// Lifted tasks taken in a row while normal ones waited.
+    lifted_in_a_row: u32,
 }
 
 impl RunQueues {
@@ -23,17 +29,28 @@ impl RunQueues {
 
     /// The task to run next.
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        self.lifted.pop_front().or_else(|| self.normal.pop_front())
+        self.next_queue().pop_front()
     }
 
     /// As `pop`, but `pick(n)` says which of the `n` candidates: how a simulator finds out what depends on the order.
     pub(super) fn pop_by(&mut self, pick: &mut dyn FnMut(usize) -> usize) -> Option<Entry> {
-        let queue = if self.lifted.is_empty() { &mut self.normal } else { &mut self.lifted };
+        let queue = self.next_queue();
         if queue.is_empty() {
             return None;
         }
         let index = pick(queue.len()) % queue.len();
         queue.remove(index)
+    }
+
+    /// Which queue's turn it is; empty only if both are. Counts, so each call must be followed by taking one.
+    fn next_queue(&mut self) -> &mut VecDeque<Entry> {
+        let others_wait = !self.normal.is_empty();
+        if self.lifted.is_empty() || (others_wait && self.lifted_in_a_row >= LIFTED_IN_A_ROW_MAX) {
+            self.lifted_in_a_row = 0;
+            return &mut self.normal;
+        }
+        self.lifted_in_a_row = if others_wait { self.lifted_in_a_row + 1 } else { 0 };
+        &mut self.lifted
     }
 
     pub(super) fn len(&self) -> usize {
@@ -61,5 +78,22 @@ mod tests {
         let order: Vec<u32> = std::iter::from_fn(|| queues.pop()).map(Entry::index).collect();
         assert_eq!(order, [1, 3, 0, 2]);
         assert!(queues.is_empty());
+    }
+
+    /// Goal: past the bound a normal task comes, by either way of picking, and the count begins anew.
+    #[test]
+    fn lifted_in_a_row() {
+        for by_pick in [false, true] {
+            let mut queues = RunQueues::default();
+            let bound = LIFTED_IN_A_ROW_MAX as usize;
+            (0..2).for_each(|index| queues.push(Entry::new(1000 + index, 1)));
+            (0..2 * bound as u32 + 1).for_each(|index| queues.push_lifted(Entry::new(index, 1)));
+            let next = || if by_pick { queues.pop_by(&mut |_| 0) } else { queues.pop() };
+            let order: Vec<bool> = std::iter::from_fn(next).map(|entry| entry.index() < 1000).collect();
+            let mut expected = vec![true; 2 * bound + 3];
+            expected[bound] = false;
+            expected[2 * bound + 1] = false;
+            assert_eq!(order, expected);
+        }
     }
 }

@@ -127,8 +127,8 @@ impl Poller for SimPoller {
         self.sockets.arm(key, interest, waiter)
     }
 
-    fn disarm(&self, key: SocketKey) {
-        self.sockets.disarm(key);
+    fn disarm(&self, key: SocketKey, waiter: Entry) {
+        self.sockets.disarm(key, waiter);
     }
 
     fn watch(&self, key: SocketKey, list: &Arc<WatchList>) -> bool {

@@ -31,7 +31,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use super::do_next::DoNext;
+use super::do_next::{DoNext, ResultSink};
 use super::executor::{Executor, Turn};
 use super::inbox::ExecutorHandle;
 use super::task::TaskIterator;
@@ -42,6 +42,10 @@ use crate::synca::TaskWaker;
 
 /// How long [`run_until_complete`] runs tasks between two looks at whether it is done.
 const SLICE: Duration = Duration::from_millis(5);
+
+/// Results of one task that wait to be taken. Most tasks give one; a task that gives many runs ahead of its reader by
+/// so many, then is parked. Loom sees all there is to see with one.
+pub const RESULTS_MAX: usize = if cfg!(loom) { 1 } else { 64 };
 
 /// What tasks can be given to.
 pub trait Spawn {
@@ -61,7 +65,8 @@ impl Spawn for ExecutorHandle {
     }
 }
 
-/// Gives `task` to the executor; its results come through what this returns.
+/// Gives `task` to the executor; its results come through what this returns. While [`RESULTS_MAX`] of them wait to be
+/// taken the task is parked, whatever else comes.
 pub fn spawn<T>(executor: &impl Spawn, task: T) -> Results<T::Ready>
 where
     T: TaskIterator + Send + 'static,
@@ -69,7 +74,7 @@ where
     T::Pending: Into<Wait>,
 {
     let (sink, results) = results();
-    executor.spawn_handle().spawn(DoNext::boxed(task, move |value| sink.push(value)));
+    executor.spawn_handle().spawn(DoNext::boxed(task, sink));
     results
 }
 
@@ -79,7 +84,8 @@ pub fn run_once(executor: &mut Executor, budget: Duration) -> Turn {
 }
 
 /// Blocks until all tasks are over; false: `limit` was over first. A signal ends it with
-/// [`io::ErrorKind::Interrupted`]; call it again.
+/// [`io::ErrorKind::Interrupted`]; call it again. A task that is parked until its results are taken is not over: take
+/// them between calls of [`run_until`], or on another thread.
 pub fn run_until_complete(executor: &mut Executor, limit: Option<Duration>) -> io::Result<bool> {
     run_until(executor, limit, |executor| executor.task_count() == 0)
 }
@@ -108,34 +114,46 @@ pub fn run_until(
     }
 }
 
-/// The results of one task, in order. They are kept until taken: the task's own nature bounds them, most give one.
+/// The results of one task, in order. They are kept until taken, [`RESULTS_MAX`] at most.
 pub struct Results<T>(Arc<Mutex<Shared<T>>>);
 
 /// The task's end of [`Results`].
-pub(super) struct Sink<T>(Arc<Mutex<Shared<T>>>);
+pub(super) struct Sink<T> {
+    shared: Arc<Mutex<Shared<T>>>,
+    /// The task's own.
+    waker: Option<TaskWaker>,
+}
 
 struct Shared<T> {
     values: VecDeque<T>,
     waker: Option<TaskWaker>,
+    /// The task, parked for want of room.
+    producer: Option<TaskWaker>,
     sink_gone: bool,
     results_gone: bool,
 }
 
 pub(super) fn results<T>() -> (Sink<T>, Results<T>) {
-    let shared = Shared { values: VecDeque::new(), waker: None, sink_gone: false, results_gone: false };
+    let shared = Shared { values: VecDeque::new(), waker: None, producer: None, sink_gone: false, results_gone: false };
     let shared = Arc::new(Mutex::new(shared));
-    (Sink(shared.clone()), Results(shared))
+    (Sink { shared: shared.clone(), waker: None }, Results(shared))
 }
 
 impl<T> Results<T> {
     /// Looks, without waiting.
     pub fn try_recv(&self) -> Received<T> {
         let mut shared = lock(&self.0);
-        match shared.values.pop_front() {
+        let received = match shared.values.pop_front() {
             Some(value) => Received::Value(value),
             None if shared.sink_gone => Received::Closed,
             None => Received::Empty,
+        };
+        let producer = shared.producer.take();
+        drop(shared);
+        if let Some(producer) = producer {
+            producer.wake();
         }
+        received
     }
 
     /// Who is woken when a result comes or the task ends; at once if there is something to see already.
@@ -153,20 +171,36 @@ impl<T> Results<T> {
 
 impl<T> Drop for Results<T> {
     fn drop(&mut self) {
-        let values = {
+        let (values, producer) = {
             let mut shared = lock(&self.0);
             shared.results_gone = true;
             shared.waker = None;
-            std::mem::take(&mut shared.values)
+            (std::mem::take(&mut shared.values), shared.producer.take())
         };
         drop(values);
+        if let Some(producer) = producer {
+            producer.wake();
+        }
     }
 }
 
-impl<T> Sink<T> {
-    pub(super) fn push(&self, value: T) {
+impl<T: Send> ResultSink<T> for Sink<T> {
+    fn started(&mut self, waker: &TaskWaker) {
+        self.waker = Some(waker.clone());
+    }
+
+    fn has_room(&mut self) -> bool {
+        let mut shared = lock(&self.shared);
+        let has_room = shared.results_gone || shared.values.len() < RESULTS_MAX;
+        if !has_room {
+            shared.producer.clone_from(&self.waker);
+        }
+        has_room
+    }
+
+    fn push(&mut self, value: T) {
         let waker = {
-            let mut shared = lock(&self.0);
+            let mut shared = lock(&self.shared);
             if !shared.results_gone {
                 shared.values.push_back(value);
             }
@@ -181,8 +215,9 @@ impl<T> Sink<T> {
 impl<T> Drop for Sink<T> {
     fn drop(&mut self) {
         let waker = {
-            let mut shared = lock(&self.0);
+            let mut shared = lock(&self.shared);
             shared.sink_gone = true;
+            shared.producer = None;
             shared.waker.take()
         };
         if let Some(waker) = waker {

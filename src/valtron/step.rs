@@ -154,7 +154,7 @@ impl Executor {
         if let Some(mut slot) = self.table.remove(entry) {
             set_deadline(&mut slot, &mut self.timers, None);
             if let Some(key) = slot.armed {
-                self.shared.poller.disarm(key);
+                self.shared.poller.disarm(key, entry);
             }
         }
         self.shared.release(entry);
@@ -175,12 +175,13 @@ pub(super) fn ready(slot: &mut TaskSlot, queues: &mut RunQueues) {
 fn arm(slot: &mut TaskSlot, poller: &Arc<dyn Poller>) -> bool {
     let io = slot.wait.and_then(|wait| wait.io);
     if let Some(old) = slot.armed.filter(|old| io.is_none_or(|(key, _)| key != *old)) {
-        poller.disarm(old);
+        poller.disarm(old, slot.entry);
         slot.armed = None;
     }
     let Some((key, interest)) = io else { return false };
     let is_ready = poller.arm(key, interest, slot.entry);
-    slot.armed = Some(key);
+    // A ready socket has no waiter: there is nothing to take back.
+    slot.armed = (!is_ready).then_some(key);
     is_ready
 }
 

@@ -85,6 +85,17 @@ pub fn loom(log: &mut Log) -> Step {
     log.run(&mut command(""))
 }
 
+/// The poller of the other systems, on this one: its own tests, the executor's and those of the sockets.
+pub fn polling(log: &mut Log) -> Step {
+    let command = |rest: &str| {
+        let mut command = cargo(rest);
+        command.env("CARGO_TARGET_DIR", out_dir().join("polling-target")).env("RUSTFLAGS", "--cfg valtron_polling");
+        command
+    };
+    log.run(&mut command("clippy --package valtron_http --all-targets -- -D warnings"))?;
+    log.run(&mut command("test --package valtron_http --lib -- valtron:: net::"))
+}
+
 pub fn python(log: &mut Log, site: &Site) -> Step {
     tools::require("python3")?;
     let venv = out_dir().join("venv");

@@ -22,6 +22,7 @@ const STEPS: &[(&str, Run)] = &[
     ("xtask-tests", |log, _| checks::xtask_tests(log)),
     ("rust-single", |log, site| checks::rust_tests(log, Executor::Single, site)),
     ("rust-multi", |log, site| checks::rust_tests(log, Executor::Multi, site)),
+    ("polling", |log, _| checks::polling(log)),
     ("loom", |log, _| checks::loom(log)),
     ("c", |log, site| c_tests::run(log, site, None)),
     ("c-asan", |log, site| c_tests::run(log, site, Some(Sanitizer::Address))),

@@ -6,6 +6,7 @@ mod harness;
 mod questions;
 mod redirects;
 mod sending;
+mod states;
 mod steps;
 mod tls;
 mod traces;

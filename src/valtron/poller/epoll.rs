@@ -66,7 +66,7 @@ impl Poller for EpollPoller {
         let fd = RawFd::try_from(number).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         // Known before the OS reports it.
         let (key, readiness) = lock(&self.slots).insert(source);
-        let events = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
+        let events = libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
         if let Err(error) = self.control(libc::EPOLL_CTL_ADD, fd, events, token(key)) {
             lock(&self.slots).remove(key);
             return Err(error);
@@ -88,8 +88,8 @@ impl Poller for EpollPoller {
         lock(&self.slots).arm(key, interest, waiter)
     }
 
-    fn disarm(&self, key: SocketKey) {
-        lock(&self.slots).disarm(key);
+    fn disarm(&self, key: SocketKey, waiter: Entry) {
+        lock(&self.slots).disarm(key, waiter);
     }
 
     fn watch(&self, key: SocketKey, list: &Arc<WatchList>) -> bool {
@@ -156,6 +156,10 @@ fn readiness_bits(events: u32) -> u32 {
     let mut bits = 0;
     if has(libc::EPOLLIN) {
         bits |= Readiness::READ;
+    }
+    if has(libc::EPOLLPRI) {
+        // What follows the mark may be there without `EPOLLIN`.
+        bits |= Readiness::READ | Readiness::URGENT;
     }
     if has(libc::EPOLLOUT) {
         bits |= Readiness::WRITE;

@@ -62,8 +62,8 @@ impl Poller for HostPoller {
         lock(&self.state).slots.arm(key, interest, waiter)
     }
 
-    fn disarm(&self, key: SocketKey) {
-        lock(&self.state).slots.disarm(key);
+    fn disarm(&self, key: SocketKey, waiter: Entry) {
+        lock(&self.state).slots.disarm(key, waiter);
     }
 
     fn watch(&self, key: SocketKey, list: &Arc<WatchList>) -> bool {

@@ -6,16 +6,16 @@ use std::time::Duration;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 mod host;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
+#[cfg(any(valtron_polling, not(any(target_os = "linux", target_os = "android", target_arch = "wasm32"))))]
 mod polling;
-#[cfg(all(unix, feature = "multi"))]
+#[cfg(all(unix, not(loom)))]
 pub(crate) mod signals;
 pub(crate) mod slots;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use epoll::EpollPoller;
 pub use host::HostPoller;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
+#[cfg(any(valtron_polling, not(any(target_os = "linux", target_os = "android", target_arch = "wasm32"))))]
 pub use polling::PollingPoller;
 
 use super::wait::{Interest, SocketKey};
@@ -23,14 +23,22 @@ use crate::synca::sync::atomic::{AtomicU32, Ordering};
 use crate::synca::sync::{lock, Arc, Mutex};
 use crate::synca::{Entry, TaskWaker};
 
+/// The kind of poller that [`system`] makes.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(valtron_polling)))]
+pub type SystemPoller = EpollPoller;
+/// The kind of poller that [`system`] makes.
+#[cfg(target_arch = "wasm32")]
+pub type SystemPoller = HostPoller;
+/// The kind of poller that [`system`] makes.
+#[cfg(any(valtron_polling, not(any(target_os = "linux", target_os = "android", target_arch = "wasm32"))))]
+pub type SystemPoller = PollingPoller;
+
 /// The poller of this platform.
 pub fn system() -> io::Result<Arc<dyn Poller>> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    return Ok(Arc::new(EpollPoller::new()?));
     #[cfg(target_arch = "wasm32")]
-    return Ok(Arc::new(HostPoller::new()));
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_arch = "wasm32")))]
-    return Ok(Arc::new(PollingPoller::new()?));
+    return Ok(Arc::new(SystemPoller::new()));
+    #[cfg(not(target_arch = "wasm32"))]
+    return Ok(Arc::new(SystemPoller::new()?));
 }
 
 /// What is registered.
@@ -44,7 +52,8 @@ pub enum Source {
 }
 
 /// Ready bits of one socket, shared by the poller (which sets them) and the socket's owner (which clears a direction
-/// when the OS says "would block" or gives less than asked). The counter keeps a clear from losing a newer edge.
+/// when the OS says "would block" or, short of [`Readiness::URGENT`], gives less than asked). The counter keeps a clear
+/// from losing a newer edge.
 #[derive(Debug, Default)]
 pub struct Readiness(AtomicU32);
 
@@ -55,8 +64,11 @@ impl Readiness {
     pub const WRITE: u32 = 2;
     /// The peer closed its side, or both are gone: reads will not block again.
     pub const CLOSED: u32 = 4;
-    const BITS: u32 = 7;
-    const STEP: u32 = 8;
+    /// The peer sent urgent data: from here on a read may stop short at the mark with more behind it, for which no edge
+    /// comes. Never cleared.
+    pub const URGENT: u32 = 8;
+    const BITS: u32 = 15;
+    const STEP: u32 = 16;
 
     /// The bits now, and a ticket for [`Readiness::clear`].
     pub fn load(&self) -> (u32, u32) {
@@ -123,12 +135,12 @@ pub trait Poller: Send + Sync {
     /// Forgets a socket; must come before its close. A stale key is harmless.
     fn deregister(&self, key: SocketKey);
 
-    /// Task `waiter` waits for the socket. True: it is ready already, run the task. Replaces any earlier waiter or
-    /// watch.
+    /// Task `waiter` waits for the socket. True: it is ready already and nobody waits, run the task. Replaces any
+    /// earlier waiter or watch.
     fn arm(&self, key: SocketKey, interest: Interest, waiter: Entry) -> bool;
 
-    /// Nobody waits for the socket now.
-    fn disarm(&self, key: SocketKey);
+    /// Task `waiter` waits for the socket no more. Another waiter, or a watch, that came since stays.
+    fn disarm(&self, key: SocketKey, waiter: Entry);
 
     /// Any readability, close or error of the socket goes to `list`. Replaces a waiter. True: something is there
     /// already (and is not pushed).

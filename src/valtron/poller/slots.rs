@@ -39,10 +39,10 @@ impl Slots {
         ready
     }
 
-    pub(crate) fn disarm(&mut self, key: SocketKey) {
+    /// Whoever else waits or watches by now is left alone.
+    pub(crate) fn disarm(&mut self, key: SocketKey, waiter: Entry) {
         if let Some(slot) = self.list.get_mut(key.0) {
-            slot.waiter = None;
-            slot.watch = None;
+            slot.waiter.take_if(|(current, _)| *current == waiter);
         }
     }
 

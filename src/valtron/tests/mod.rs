@@ -1,8 +1,11 @@
-//! The executor's own tests: over the simulator where time or order matter, over epoll and loopback sockets where the
-//! OS does.
+//! The executor's own tests: over the simulator where time or order matter, over the system's poller and loopback
+//! sockets where the OS does.
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(valtron_polling)))]
+mod epoll;
+mod names;
 mod order;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(unix)]
 mod os;
 mod parking;
 

@@ -121,6 +121,58 @@ fn children_are_lifted_in_order() {
     assert_eq!(log.take(), order);
 }
 
+/// Each link lifts the next, for ever, and ends with its second step.
+struct Link {
+    log: Log,
+    action: Option<LiftAction>,
+}
+
+impl Link {
+    fn boxed(log: &Log) -> crate::valtron::BoxedExecutionIterator {
+        let inner = log.clone();
+        let lift = move |parent, engine: BoxedExecutionEngine| engine.lift(Self::boxed(&inner), Some(parent)).map(drop);
+        DoNext::boxed(Self { log: log.clone(), action: Some(LiftAction(Box::new(lift))) }, |()| ())
+    }
+}
+
+impl TaskIterator for Link {
+    type Ready = ();
+    type Pending = Wait;
+    type Spawner = LiftAction;
+
+    fn next(&mut self) -> Option<TaskStatus<(), Wait, LiftAction>> {
+        let action = self.action.take();
+        if action.is_none() {
+            self.log.add("over");
+        }
+        action.map(TaskStatus::Spawn)
+    }
+}
+
+/// Goal: lifted tasks that lift others do not keep normal ones from running; also where a seed picks. Method: an
+/// endless chain, and few enough turns that the steps of normal tasks in between can only come of the bound.
+#[test]
+fn a_chain_of_lifted_tasks_starves_nobody() {
+    let run = |executor: &mut Executor| {
+        let log = Log::default();
+        executor.handle().lift(Link::boxed(&log), None).unwrap();
+        executor.handle().spawn(erased(stepper(&log, "normal", u32::MAX)));
+        let mut polls = 0;
+        while polls < 1000 {
+            polls += executor.run_once(Duration::ZERO).polls;
+        }
+        let of_normal_tasks = log.take();
+        let bound = u64::from(crate::valtron::queue::LIFTED_IN_A_ROW_MAX);
+        assert_eq!(of_normal_tasks.len() as u64, polls / (bound + 1));
+        of_normal_tasks
+    };
+    let order = run(&mut host_executor().0);
+    assert_eq!(order.iter().filter(|name| **name == "normal").count(), 2, "{order:?}");
+    for seed in 0..20 {
+        run(Sim::new(seed).executor());
+    }
+}
+
 struct Panics {
     log: Log,
     drop_too: bool,

@@ -1,24 +1,24 @@
-//! Over epoll and sockets of this machine.
+//! Over the system's poller and sockets of this machine.
 
 use super::*;
 use crate::synca::oneshot::Received;
-use crate::valtron::poller::{EpollPoller, Poller, Readiness, Source, WatchList};
+use crate::valtron::poller::{Poller, Readiness, Source, SystemPoller, WatchList};
 use crate::valtron::{single, Interest, SocketKey};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
-fn os_executor() -> (Executor, Arc<EpollPoller>) {
-    let poller = Arc::new(EpollPoller::new().unwrap());
+pub(super) fn os_executor() -> (Executor, Arc<SystemPoller>) {
+    let poller = Arc::new(SystemPoller::new().unwrap());
     (Executor::new(poller.clone(), Arc::new(SystemClock::new())), poller)
 }
 
-fn register(poller: &EpollPoller, socket: &impl AsRawFd) -> (SocketKey, Arc<Readiness>) {
+pub(super) fn register(poller: &SystemPoller, socket: &impl AsRawFd) -> (SocketKey, Arc<Readiness>) {
     poller.register(Source::Os(i64::from(socket.as_raw_fd()))).unwrap()
 }
 
-fn pair() -> (UnixStream, UnixStream) {
+pub(super) fn pair() -> (UnixStream, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     (ours, theirs)
@@ -189,33 +189,6 @@ fn a_deadline_ends_a_wait() {
     assert!(!single::run_until(&mut executor, Some(Duration::ZERO), |_| false).unwrap());
 }
 
-fn readable(poller: &EpollPoller) -> bool {
-    // The epoll descriptor of one poller, looked at through another: what a host's loop does.
-    let outer = EpollPoller::new().unwrap();
-    outer.register(Source::Os(poller.handle().unwrap())).unwrap();
-    outer.wait(Some(Duration::ZERO), &mut Vec::new()).unwrap() > 0
-}
-
-/// Goal: while a host sleeps on the handle, it is readable exactly when a call has work. Method: wake and spawn
-/// between two turns.
-#[test]
-fn a_host_that_waits_on_the_handle_is_told() {
-    let (mut executor, poller) = os_executor();
-    let handle = executor.handle();
-    handle.spawn(erased(from_fn(|| None)));
-    executor.run_once(LONG);
-    handle.spawn(erased(from_fn(|| None)));
-    assert!(!readable(&poller), "a host that only polls pays no call");
-    handle.set_host_waits(true);
-    assert!(readable(&poller));
-    executor.run_once(LONG);
-    assert!(!readable(&poller));
-    handle.spawn(erased(from_fn(|| Some(TaskStatus::Init))));
-    assert!(readable(&poller));
-    assert!(executor.run_once(Duration::ZERO).work_left);
-    assert!(readable(&poller), "work was left");
-}
-
 /// Goal: a key outlives its socket without harm, and the number's next owner is not taken for the old one. Method:
 /// close, open, use the old.
 #[test]
@@ -230,8 +203,10 @@ fn a_reused_number_is_another_socket() {
     assert_ne!(old, new);
     theirs.write_all(b"x").unwrap();
     poller.deregister(old);
-    poller.disarm(old);
-    assert!(poller.arm(old, Interest::Read, crate::synca::Entry::new(9, 9)), "a stale key never makes a task wait");
+    let waiter = crate::synca::Entry::new(9, 9);
+    poller.disarm(old, waiter);
+    assert!(poller.arm(old, Interest::Read, waiter), "a stale key never makes a task wait");
+    assert!(!poller.arm(new, Interest::Read, waiter));
     executor.wait(Some(Duration::ZERO)).unwrap();
     assert_ne!(readiness.load().0 & Readiness::READ, 0);
 }
@@ -250,20 +225,4 @@ fn a_dead_idle_socket_is_reported() {
     list.drain(&mut keys);
     assert_eq!(keys, [key]);
     assert_ne!(readiness.load().0 & Readiness::CLOSED, 0);
-}
-
-/// Goal: in the child of a fork nothing is taken out of the set shared with the parent. Method: after the mark, a
-/// deregistered socket's events still come (and find nobody).
-#[test]
-fn a_forked_poller_leaves_the_set_alone() {
-    let poller = EpollPoller::new().unwrap();
-    let (ours, mut theirs) = pair();
-    let (key, _) = register(&poller, &ours);
-    poller.set_forked();
-    poller.deregister(key);
-    let again = poller.register(Source::Os(i64::from(ours.as_raw_fd())));
-    assert_eq!(again.map(|_| ()).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-    theirs.write_all(b"x").unwrap();
-    assert_eq!(poller.wait(Some(Duration::ZERO), &mut Vec::new()).unwrap(), 0);
-    assert!(poller.os_descriptors().iter().all(|fd| *fd > 2));
 }

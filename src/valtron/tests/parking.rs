@@ -253,10 +253,60 @@ fn watches_gather_keys() {
     assert_eq!(ready, keys);
     assert!(poller.watch(keys[0], &list));
     // Leased again: the task that uses it now is the one to hear of it.
-    poller.disarm(keys[0]);
+    poller.arm(keys[0], Interest::Write, crate::synca::Entry::new(9, 9));
     poller.set_ready(keys[0], Readiness::CLOSED);
     list.drain(&mut ready);
     assert_eq!(ready.len(), 2);
+}
+
+/// Goal: a task that hands its socket to a watcher and ends leaves the watch alone, whether it had waited for the
+/// socket in vain or found it ready. Method: both; then an event.
+#[test]
+fn a_watch_outlives_the_task_that_set_it() {
+    for found_ready in [true, false] {
+        let (mut executor, poller) = host_executor();
+        let (key, readiness) = poller.register(Source::Virtual).unwrap();
+        if found_ready {
+            poller.set_ready(key, Readiness::READ);
+        }
+        let list = Arc::new(WatchList::default());
+        let (waker, keep) = kept();
+        let (inner, watched) = (poller.clone(), list.clone());
+        let mut waited = false;
+        let task = from_fn(move || {
+            if !std::mem::replace(&mut waited, true) {
+                return Some(TaskStatus::Pending(Wait::io(key, Interest::Read).or_external()));
+            }
+            readiness.clear(Readiness::READ, readiness.load().1);
+            assert!(!inner.watch(key, &watched));
+            None
+        });
+        executor.handle().spawn(erased(task.on_start(keep)));
+        executor.run_once(LONG);
+        if !found_ready {
+            wake(&waker);
+            executor.run_once(LONG);
+        }
+        assert_eq!((executor.task_count(), executor.stats().panics), (0, 0));
+        poller.set_ready(key, Readiness::CLOSED);
+        let mut ready = Vec::new();
+        list.drain(&mut ready);
+        assert_eq!(ready, [key], "found ready: {found_ready}");
+    }
+}
+
+/// Goal: a task takes back only its own wait. Method: another task has come to wait for the socket since.
+#[test]
+fn a_disarm_spares_the_next_waiter() {
+    let (_, poller) = host_executor();
+    let (key, _readiness) = poller.register(Source::Virtual).unwrap();
+    let (first, second) = (crate::synca::Entry::new(1, 1), crate::synca::Entry::new(2, 1));
+    assert!(!poller.arm(key, Interest::Read, first) && !poller.arm(key, Interest::Read, second));
+    poller.disarm(key, first);
+    poller.set_ready(key, Readiness::READ);
+    let mut woken = Vec::new();
+    poller.wait(None, &mut woken).unwrap();
+    assert_eq!(woken, [second]);
 }
 
 /// Goal: a dropped executor closes what its tasks held, those not yet taken in included. Method: senders in tasks.
@@ -276,7 +326,9 @@ fn a_dropped_executor_drops_its_tasks() {
         }
     }
     let handle = executor.handle();
+    assert_eq!(handle.task_count(), 2);
     drop(executor);
+    assert_eq!(handle.task_count(), 0);
     assert!(receivers.iter().all(|receiver| receiver.try_recv() == Received::Closed));
     assert!(handle.schedule(erased(from_fn(|| None))).is_none());
 }
@@ -302,4 +354,36 @@ fn results_come_in_order() {
     assert_eq!(results.try_recv(), Received::Value(()));
     assert_eq!(results.try_recv(), Received::Value(()));
     assert_eq!(results.try_recv(), Received::Closed);
+}
+
+/// Goal: results that nobody takes park their task; one taken lets it make one more, and a reader that goes away lets
+/// it run to its end. Method: a task that gives more than there is room for.
+#[test]
+fn a_full_sink_parks_the_task() {
+    const TOTAL: usize = single::RESULTS_MAX + 3;
+    let (mut executor, _poller) = host_executor();
+    let made = Arc::new(Mutex::new(0));
+    let count = made.clone();
+    let results = single::spawn(
+        &executor,
+        from_fn(move || {
+            let mut made = lock(&count);
+            *made += 1;
+            (*made <= TOTAL).then_some(TaskStatus::Ready(()))
+        }),
+    );
+    executor.run_once(LONG);
+    assert_eq!(*lock(&made), single::RESULTS_MAX);
+    let (entry, wait) = executor.tasks().next().unwrap();
+    assert_eq!(wait, Some(Wait::EXTERNAL));
+    assert_eq!(executor.run_once(LONG).polls, 0);
+    for taken in 1..=2 {
+        assert_eq!(results.try_recv(), Received::Value(()));
+        executor.run_once(LONG);
+        assert_eq!(*lock(&made), single::RESULTS_MAX + taken);
+    }
+    assert!(executor.entry_stats(entry).unwrap().is_frugal());
+    drop(results);
+    executor.run_once(LONG);
+    assert_eq!((*lock(&made), executor.task_count()), (TOTAL + 1, 0));
 }
