@@ -35,7 +35,7 @@ pub struct Options {
 
 impl Options {
     fn wants(&self, name: &str) -> bool {
-        self.only.as_deref().is_none_or(|only| name.contains(only))
+        self.only.as_deref().is_none_or(|only| only.split(',').any(|part| name.contains(part)))
     }
 }
 
