@@ -27,7 +27,7 @@ cargo xtask COMMAND
   symbols [FILE]        what the library exports: valtron_ names only
   bench                 measure CPU, memory, system calls and instructions beside other clients
       --quick           fewer and shorter runs
-      --only A[,B]      what has A or B in its name: http-1, http-64, http-1000, http-10000, https-64,
+      --only A[,B]      these only; `download` is both downloads: http-1, http-64, http-1000, http-10000, https-64,
                         download-http, download-https, memory, start-up, size
       --no-counts       no system calls and instructions, which take longest
       --report          instead: docs/performance.md and its charts, from what was measured

@@ -35,7 +35,12 @@ pub struct Options {
 
 impl Options {
     fn wants(&self, name: &str) -> bool {
-        self.only.as_deref().is_none_or(|only| only.split(',').any(|part| name.contains(part)))
+        self.only.as_deref().is_none_or(|only| {
+            only.split(',').any(|part| {
+                let rest = name.strip_prefix(part);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            })
+        })
     }
 }
 

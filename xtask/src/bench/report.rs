@@ -101,6 +101,13 @@ fn section(scenario: &Value) -> String {
             number(&row["instructions"], 0),
         );
     }
+    for row in rows(scenario).filter(|row| text(&row["client"]).starts_with("valtron")) {
+        let calls = row["syscalls_by_name"].as_array().into_iter().flatten();
+        let calls: Vec<_> = calls.map(|call| format!("{} {}", text(&call[0]), number(&call[1], 2))).collect();
+        if !calls.is_empty() {
+            let _ = write!(out, "\n`{}` per {per}: {}.\n", text(&row["client"]), calls.join(", "));
+        }
+    }
     out
 }
 
