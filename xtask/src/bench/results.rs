@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
 
+use super::scenarios;
 use crate::util::Stop;
 
 pub struct Results {
@@ -25,6 +26,8 @@ impl Results {
                 Some(old) => *old = scenario.clone(),
                 None => list.push(scenario.clone()),
             }
+            let order: Vec<_> = scenarios::all(false).iter().map(|scenario| scenario.name).collect();
+            list.sort_by_key(|scenario| order.iter().position(|name| scenario["name"] == *name));
         }
     }
 
@@ -82,4 +85,9 @@ pub fn machine() -> Value {
         "cores": std::thread::available_parallelism().map_or(0, |count| count.get()),
         "kernel": read("/proc/sys/kernel/osrelease").trim().split('-').next().unwrap_or_default(),
     })
+}
+
+/// How many programs wanted to run during the last minute, ours included.
+pub fn load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }

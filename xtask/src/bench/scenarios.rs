@@ -6,6 +6,7 @@ use serde_json::{json, Value};
 
 use super::clients::{Client, Job};
 use super::counts;
+use super::results;
 use super::run::{median, sample, Sample};
 use super::server::{Nginx, LARGE_BYTES, SMALL_BYTES};
 use super::{Options, CLIENT_CORE};
@@ -75,6 +76,7 @@ pub fn measure(
     let clients: Vec<&Client> = clients.iter().filter(|client| takes_part(client, scenario)).collect();
     let job = job(scenario, nginx);
     println!("\n{}: {} runs of {} requests each", scenario.title, scenario.rounds, job.total);
+    let load = results::load();
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); clients.len()];
     let mut broken: Vec<Option<String>> = vec![None; clients.len()];
     for _ in 0..scenario.rounds {
@@ -125,6 +127,7 @@ pub fn measure(
         "rounds": scenario.rounds,
         "requests": job.total,
         "quick": options.quick,
+        "load": load,
         "rows": rows,
     }))
 }
