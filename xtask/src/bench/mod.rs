@@ -90,8 +90,8 @@ fn measure(options: &Options) -> Result<(), Stop> {
             println!("{}: needs more open files than the {files} allowed", scenario.name);
             continue;
         }
-        let measured = scenarios::measure(&scenario, &clients, &nginx, options, &out)?;
-        results.put(&measured);
+        let mut measured = scenarios::measure(&scenario, &clients, &nginx, options, &out)?;
+        results.put(&mut measured);
         results.save()?;
         results::print(&measured);
     }
