@@ -9,7 +9,8 @@
 
 static struct bench bench;
 static int epoll_fd;
-static long timeout_ms = -1;
+/* When curl wants to be called even if nothing happens, by bench_now(); negative: never. */
+static double deadline_s = -1;
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *user) {
     (void)bytes;
@@ -21,7 +22,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user) {
 static int on_timer(CURLM *multi, long ms, void *user) {
     (void)multi;
     (void)user;
-    timeout_ms = ms;
+    deadline_s = ms < 0 ? -1 : bench_now() + (double)ms / 1e3;
     return 0;
 }
 
@@ -70,14 +71,23 @@ static void collect(CURLM *multi) {
     }
 }
 
+/* New transfers begin when their timeout, which is 0, is over: all of a batch in one call. */
+static void run_timers(CURLM *multi) {
+    int running;
+    while (deadline_s >= 0 && bench_now() >= deadline_s) {
+        deadline_s = -1;
+        curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        collect(multi);
+    }
+}
+
 static void drive_by_socket(CURLM *multi) {
     struct epoll_event events[EVENTS_MAX];
     int running;
-    curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    collect(multi);
+    run_timers(multi);
     while (!bench_over(&bench)) {
-        int count = epoll_wait(epoll_fd, events, EVENTS_MAX, timeout_ms < 0 || timeout_ms > 30000 ? 30000 : (int)timeout_ms), k;
-        if (count == 0) curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        double wait_s = deadline_s < 0 ? 30 : deadline_s - bench_now();
+        int count = epoll_wait(epoll_fd, events, EVENTS_MAX, (int)(wait_s * 1e3) + 1), k;
         for (k = 0; k < count; k++) {
             int mask = 0;
             if (events[k].events & EPOLLIN) mask |= CURL_CSELECT_IN;
@@ -86,6 +96,7 @@ static void drive_by_socket(CURLM *multi) {
             curl_multi_socket_action(multi, events[k].data.fd, mask, &running);
         }
         collect(multi);
+        run_timers(multi);
     }
 }
 

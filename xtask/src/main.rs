@@ -29,7 +29,8 @@ cargo xtask COMMAND
   symbols [FILE]        what the library exports: valtron_ names only
   bench                 measure CPU, memory, system calls and instructions beside other clients
       --quick           fewer and shorter runs
-      --only NAME       the scenarios whose name contains NAME
+      --only A[,B]      these only; `download` is both downloads: http-1, http-64, http-1000, http-10000, https-64,
+                        download-http, download-https, memory, start-up, size
       --no-counts       no system calls and instructions, which take longest
       --report          instead: docs/performance.md and its charts, from what was measured
       --build-time      also a release build from nothing

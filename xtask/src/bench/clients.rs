@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::build::{library, Executor, Library};
+use crate::build::Library;
 use crate::util::{cargo, root, words, Log, Step, Stop};
 
 /// One way to make requests.
@@ -53,8 +53,8 @@ pub struct Libraries {
 
 pub fn build(log: &mut Log, out: &Path) -> Result<(Libraries, Vec<Client>), Stop> {
     let libraries = Libraries {
-        single: library(log, Executor::Single, "release")?,
-        multi: library(log, Executor::Multi, "release")?,
+        single: library(log, &out.join("lib-single"), &[])?,
+        multi: library(log, &out.join("lib-multi"), &["--features", "multi"])?,
     };
     let floor = compile(log, out, "floor", "floor", None, &[])?;
     let curl = compile(log, out, "curl", "curl", None, &["-lcurl"])?;
@@ -94,6 +94,17 @@ pub fn build(log: &mut Log, out: &Path) -> Result<(Libraries, Vec<Client>), Stop
         }
     }
     Ok((libraries, clients))
+}
+
+/// The release build in a target folder of its own, so that the builds do not undo each other.
+pub fn library(log: &mut Log, target: &Path, args: &[&str]) -> Result<Library, Stop> {
+    let mut command = cargo("build --release --lib --target-dir");
+    log.run(command.arg(target).args(args))?;
+    let library = Library { dir: target.join("release") };
+    let soname = library.dir.join(crate::symbols::SONAME);
+    let _ = std::fs::remove_file(&soname);
+    std::os::unix::fs::symlink("libvaltron_http.so", soname)?;
+    Ok(library)
 }
 
 fn compile(

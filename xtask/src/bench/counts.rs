@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use super::clients::{Client, Job};
-use super::server::LARGE_BYTES;
+use super::server::MEDIUM_BYTES;
 use crate::util::{failed, Stop};
 
 /// What a request costs; a MiB of a download.
@@ -20,7 +20,7 @@ pub struct Counts {
 pub fn count(client: &Client, job: &Job, fewer: u64, out: &Path, is_download: bool) -> Result<Counts, Stop> {
     let short = Job { total: fewer, ..job.clone() };
     let requests = (job.total - fewer) as f64;
-    let per = if is_download { requests * (LARGE_BYTES >> 20) as f64 } else { requests };
+    let per = if is_download { requests * (MEDIUM_BYTES >> 20) as f64 } else { requests };
 
     let (few, many) = (strace(client, &short, out)?, strace(client, job, out)?);
     let mut by_name: Vec<(String, f64)> = many

@@ -35,7 +35,12 @@ pub struct Options {
 
 impl Options {
     fn wants(&self, name: &str) -> bool {
-        self.only.as_deref().is_none_or(|only| name.contains(only))
+        self.only.as_deref().is_none_or(|only| {
+            only.split(',').any(|part| {
+                let rest = name.strip_prefix(part);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            })
+        })
     }
 }
 
@@ -85,8 +90,8 @@ fn measure(options: &Options) -> Result<(), Stop> {
             println!("{}: needs more open files than the {files} allowed", scenario.name);
             continue;
         }
-        let measured = scenarios::measure(&scenario, &clients, &nginx, options, &out)?;
-        results.put(&measured);
+        let mut measured = scenarios::measure(&scenario, &clients, &nginx, options, &out)?;
+        results.put(&mut measured);
         results.save()?;
         results::print(&measured);
     }

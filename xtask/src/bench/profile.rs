@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::server::Nginx;
-use crate::build::Library;
-use crate::util::{cargo, failed, words, Log, Stop};
+use crate::util::{failed, words, Log, Stop};
 
 const REQUESTS: u64 = 10_000;
 const CONCURRENCY: u64 = 64;
@@ -38,14 +37,8 @@ pub fn run(log: &mut Log, nginx: &Nginx, out: &Path) -> Result<(), Stop> {
 
 /// The release build, but with symbols, in a target folder of its own; and the client linked to it.
 fn build(log: &mut Log, out: &Path) -> Result<PathBuf, Stop> {
-    let target = out.join("profile");
-    let mut command = cargo("build --release --lib --target-dir");
-    command.arg(&target).env("CARGO_PROFILE_RELEASE_DEBUG", "1").env("CARGO_PROFILE_RELEASE_STRIP", "none");
-    log.run(&mut command)?;
-    let library = Library { dir: target.join("release") };
-    let soname = library.dir.join(crate::symbols::SONAME);
-    let _ = std::fs::remove_file(&soname);
-    std::os::unix::fs::symlink("libvaltron_http.so", soname)?;
+    let symbols = ["--config", "profile.release.debug=1", "--config", "profile.release.strip=\"none\""];
+    let library = super::clients::library(log, &out.join("profile"), &symbols)?;
     let program = out.join("valtron-profile");
     super::clients::compile_with(log, "valtron", &program, Some(&library), &[])?;
     Ok(program)

@@ -73,13 +73,17 @@ fn section(scenario: &Value) -> String {
     let is_download = scenario["unit"] == "MiB";
     let (cpu, per) = if is_download { ("CPU ms", "MiB") } else { ("CPU µs", "request") };
     let mut out = format!(
-        "\n### {}\n\n![{0}](performance/{}.svg)\n\n{} turns of {} requests.\n\n\
+        "\n### {}\n\n![{0}](performance/{}.svg)\n\n{} turns of {} requests{}.\n\n\
          | client | {cpu} per {per} | range | × {} | RSS MiB | system calls per {per} | instructions per {per} |\n\
          |---|---:|---:|---:|---:|---:|---:|\n",
         text(&scenario["title"]),
         text(&scenario["name"]),
         number(&scenario["rounds"], 0),
         number(&scenario["requests"], 0),
+        match scenario["load"].as_f64() {
+            Some(load) if load > LOAD_QUIET => format!("; the machine was busy with other things (load {load:.0})"),
+            _ => String::new(),
+        },
         text(&scenario["reference"]),
     );
     let places = if is_download { 3 } else { 2 };
@@ -100,6 +104,13 @@ fn section(scenario: &Value) -> String {
             number(&row["syscalls"], 2),
             number(&row["instructions"], 0),
         );
+    }
+    for row in rows(scenario).filter(|row| text(&row["client"]).starts_with("valtron")) {
+        let calls = row["syscalls_by_name"].as_array().into_iter().flatten();
+        let calls: Vec<_> = calls.map(|call| format!("{} {}", text(&call[0]), number(&call[1], 2))).collect();
+        if !calls.is_empty() {
+            let _ = write!(out, "\n`{}` per {per}: {}.\n", text(&row["client"]), calls.join(", "));
+        }
     }
     out
 }
@@ -192,6 +203,9 @@ pub fn rows(scenario: &Value) -> impl Iterator<Item = &Value> {
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
+
+/// Client and server run, and what measured before may still count.
+const LOAD_QUIET: f64 = 3.0;
 
 const LEGEND: &str = "Clients (`benches/`), each called as `URL TOTAL CONCURRENCY [CA_FILE]`:\n\n";
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
 
+use super::scenarios;
 use crate::util::Stop;
 
 pub struct Results {
@@ -18,19 +19,36 @@ impl Results {
         Results { file: file.to_path_buf(), all: before.unwrap_or_else(|| json!({ "scenarios": [] })) }
     }
 
-    /// Takes a scenario's results in, in place of older ones.
-    pub fn put(&mut self, scenario: &Value) {
+    /// Takes a scenario's results in, in place of older ones. Counts, which are exact, stay if there are no new ones.
+    pub fn put(&mut self, scenario: &mut Value) {
         if let Some(list) = self.all["scenarios"].as_array_mut() {
             match list.iter_mut().find(|old| old["name"] == scenario["name"]) {
-                Some(old) => *old = scenario.clone(),
+                Some(old) => {
+                    keep_counts(scenario, old);
+                    *old = scenario.clone();
+                }
                 None => list.push(scenario.clone()),
             }
+            let order: Vec<_> = scenarios::all(false).iter().map(|scenario| scenario.name).collect();
+            list.sort_by_key(|scenario| order.iter().position(|name| scenario["name"] == *name));
         }
     }
 
     pub fn save(&self) -> Result<(), Stop> {
         let text = serde_json::to_string_pretty(&self.all).map_err(|error| Stop::Failed(error.to_string()))?;
         Ok(std::fs::write(&self.file, text + "\n")?)
+    }
+}
+
+fn keep_counts(scenario: &mut Value, old: &Value) {
+    for row in scenario["rows"].as_array_mut().into_iter().flatten() {
+        let mut old_rows = old["rows"].as_array().into_iter().flatten();
+        let Some(old_row) = old_rows.find(|old_row| old_row["client"] == row["client"]) else { continue };
+        for field in ["syscalls", "syscalls_by_name", "instructions"] {
+            if row[field].is_null() && !old_row[field].is_null() {
+                row[field] = old_row[field].clone();
+            }
+        }
     }
 }
 
@@ -82,4 +100,29 @@ pub fn machine() -> Value {
         "cores": std::thread::available_parallelism().map_or(0, |count| count.get()),
         "kernel": read("/proc/sys/kernel/osrelease").trim().split('-').next().unwrap_or_default(),
     })
+}
+
+/// How many programs wanted to run during the last minute, ours included.
+pub fn load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a scenario measured anew replaces the old one, but for counts that were not made anew. Method: two puts.
+    #[test]
+    fn counts_stay() {
+        let mut results = Results { file: PathBuf::new(), all: json!({ "scenarios": [] }) };
+        let scenario = |name: &str, cpu: f64| json!({ "name": name, "rows": [{ "client": "floor", "cpu": cpu }] });
+        let mut counted = scenario("https-64", 5.0);
+        counted["rows"][0]["syscalls"] = json!(2.0);
+        results.put(&mut counted);
+        results.put(&mut scenario("http-64", 4.0));
+        results.put(&mut scenario("https-64", 6.0));
+        let list = &results.all["scenarios"];
+        assert_eq!((&list[0]["name"], &list[1]["name"]), (&json!("http-64"), &json!("https-64")));
+        assert_eq!((&list[1]["rows"][0]["cpu"], &list[1]["rows"][0]["syscalls"]), (&json!(6.0), &json!(2.0)));
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::{json, Value};
 
 use super::clients::{Client, Job};
 use super::counts;
+use super::results;
 use super::run::{median, sample, Sample};
 use super::server::{Nginx, LARGE_BYTES, SMALL_BYTES};
 use super::{Options, CLIENT_CORE};
@@ -43,7 +44,7 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         concurrency: 1,
         total: if quick { 4 } else { 6 },
         rounds: if quick { 3 } else { 5 },
-        counted: Some([1, 2]),
+        counted: Some([1, 3]),
     };
     vec![
         small("http-1", "1 KiB over HTTP, 1 connection", false, 1, 20_000, Some([200, 1200])),
@@ -75,6 +76,7 @@ pub fn measure(
     let clients: Vec<&Client> = clients.iter().filter(|client| takes_part(client, scenario)).collect();
     let job = job(scenario, nginx);
     println!("\n{}: {} runs of {} requests each", scenario.title, scenario.rounds, job.total);
+    let load = results::load();
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); clients.len()];
     let mut broken: Vec<Option<String>> = vec![None; clients.len()];
     for _ in 0..scenario.rounds {
@@ -104,7 +106,8 @@ pub fn measure(
         row["client"] = client.name.into();
         row["about"] = client.about.into();
         if let (Some([fewer, more]), false) = (scenario.counted, options.no_counts) {
-            let job = Job { total: more, ..job.clone() };
+            let url = job.url.replace("/large", "/medium");
+            let job = Job { url, total: more, ..job.clone() };
             match counts::count(client, &job, fewer, out, scenario.download) {
                 Ok(counts) => {
                     row["syscalls"] = json!(counts.syscalls);
@@ -124,6 +127,7 @@ pub fn measure(
         "rounds": scenario.rounds,
         "requests": job.total,
         "quick": options.quick,
+        "load": load,
         "rows": rows,
     }))
 }

@@ -10,6 +10,8 @@ use crate::tools;
 use crate::util::{failed, root, Server, Stop};
 
 pub const SMALL_BYTES: u64 = 1024;
+/// For counting, where everything takes fifty times as long.
+pub const MEDIUM_BYTES: u64 = 16 << 20;
 pub const LARGE_BYTES: u64 = 256 << 20;
 
 /// A running nginx; it and its files go with this value.
@@ -76,9 +78,11 @@ impl Nginx {
         }
         let bytes: Vec<u8> = (0..1 << 20).map(|i: u32| (i % 251) as u8).collect();
         std::fs::write(self.dir.join("root/small"), &bytes[..SMALL_BYTES as usize])?;
-        let mut large = std::fs::File::create(self.dir.join("root/large"))?;
-        for _ in 0..LARGE_BYTES >> 20 {
-            std::io::Write::write_all(&mut large, &bytes)?;
+        for (name, size) in [("medium", MEDIUM_BYTES), ("large", LARGE_BYTES)] {
+            let mut file = std::fs::File::create(self.dir.join("root").join(name))?;
+            for _ in 0..size >> 20 {
+                std::io::Write::write_all(&mut file, &bytes)?;
+            }
         }
         Ok(())
     }
