@@ -42,7 +42,7 @@ fn world(seed: u64, spawn_ask: u32) -> World {
 impl World {
     fn start(&mut self, config: RequestConfig) -> Arc<RequestShared> {
         let now = self.sim.now();
-        let plan = Plan::new(config, now).unwrap();
+        let plan = Plan::new(config, now, "").unwrap();
         let url = plan.target.display();
         let host = &self.host;
         let shared = host.insert(|handle| RequestShared::new(handle, 0, false, now, url, 1 << 20, host)).unwrap();

@@ -181,7 +181,7 @@ fn run(input: &Input, pieces: Option<[u8; 4]>) -> Vec<Course> {
         let now = sim.now();
         let config = config(request);
         let capacity = config.body_buffer_bytes;
-        let plan = Plan::new(config, now).expect("a good request");
+        let plan = Plan::new(config, now, "").expect("a good request");
         let url = plan.target.display();
         let made = host.insert(|handle| RequestShared::new(handle, 0, false, now, url, capacity, &host));
         let shared = made.expect("a slot");

@@ -44,11 +44,15 @@ pub struct Plan {
     /// For everything, redirects included.
     pub deadline: Option<Instant>,
     pub priority: i32,
+    /// The head as it will be sent first; taken then.
+    head: Option<Vec<u8>>,
 }
 
 impl Plan {
     /// Checks a request as the host described it. Every mistake in it is found here, before anything is sent.
-    pub fn new(config: RequestConfig, now: Instant) -> Result<Self, HttpClientError> {
+    ///
+    /// `user_agent` is sent if the request brings none; empty: none is.
+    pub fn new(config: RequestConfig, now: Instant, user_agent: &str) -> Result<Self, HttpClientError> {
         let target = Target::parse(&config.url)?;
         if config.method.eq_ignore_ascii_case("CONNECT") {
             return Err(HttpClientError::argument(
@@ -68,7 +72,7 @@ impl Plan {
                 headers.push((b"Authorization".to_vec(), credentials.into_bytes()));
             }
         }
-        let plan = Self {
+        let mut plan = Self {
             method: config.method.into(),
             target,
             headers,
@@ -92,31 +96,43 @@ impl Plan {
             },
             deadline: config.total_timeout.map(|limit| now.after(limit)),
             priority: config.priority,
+            head: None,
         };
-        // Encoding it once is the check; the bytes are made again when they are sent.
-        plan.encode("")?;
+        // Encoding it is the check.
+        plan.head = Some(plan.encode(user_agent)?);
         Ok(plan)
     }
 
     /// The request head as bytes.
-    pub fn encode(&self, user_agent: &str) -> Result<Vec<u8>, HttpClientError> {
-        let mut headers: Vec<(&[u8], &[u8])> = Vec::with_capacity(self.headers.len() + 2);
+    pub fn take_head(&mut self, user_agent: &str) -> Result<Vec<u8>, HttpClientError> {
+        match self.head.take() {
+            Some(head) => Ok(head),
+            // It is sent again, or it is another after a redirect.
+            None => self.encode(user_agent),
+        }
+    }
+
+    /// It is not the request it was: its head is made anew.
+    pub fn forget_head(&mut self) {
+        self.head = None;
+    }
+
+    fn encode(&self, user_agent: &str) -> Result<Vec<u8>, HttpClientError> {
         let has = |wanted: &[u8]| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        headers.extend(self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())));
-        // Ours come last, so that an error's index is the caller's.
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();
+        let mut own: [(&[u8], &[u8]); 2] = [(b"", b""); 2];
         if !user_agent.is_empty() && !has(b"user-agent") {
-            headers.push((b"User-Agent", user_agent.as_bytes()));
+            own[0] = (b"User-Agent", user_agent.as_bytes());
         }
         if !has(b"accept") {
-            headers.push((b"Accept", b"*/*"));
+            own[1] = (b"Accept", b"*/*");
         }
         let body = match &self.body {
             Some(body) => RequestBody::Length(body.count() as u64),
             None => RequestBody::None,
         };
-        let target = self.target.request_target();
-        let host = self.target.host_field();
-        let head = RequestHead { method: &self.method, target: &target, host: &host, headers: &headers, body };
+        let (target, host) = (self.target.request_target(), self.target.host_field());
+        let head = RequestHead { method: &self.method, target, host, headers: &headers, own: &own, body };
         let mut out = Vec::new();
         head.encode(&mut out).map_err(|error| self.refused(error))?;
         if out.len() > REQUEST_HEAD_BYTES_MAX {
@@ -182,7 +198,7 @@ impl Plan {
     #[cfg(test)]
     pub fn for_tests(url: &str, method: &str) -> Self {
         let config = RequestConfig { url: url.to_owned(), method: method.to_owned(), ..RequestConfig::default() };
-        match Self::new(config, Instant::default()) {
+        match Self::new(config, Instant::default(), "") {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
         }
@@ -204,7 +220,7 @@ mod tests {
             body: body.map(|text| Arc::new(text.as_bytes().to_vec()) as Body),
             ..RequestConfig::default()
         };
-        match Plan::new(config, Instant::default()) {
+        match Plan::new(config, Instant::default(), "") {
             Ok(_) => panic!("{method} {url} {headers:?} {body:?} was accepted"),
             Err(error) => error,
         }

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 use super::connection::Connection;
 use super::hitches::StepKind;
 use super::target::Origin;
@@ -21,8 +23,8 @@ struct Idle<N: Net> {
 
 struct Inner<N: Net> {
     idle: EntryList<Idle<N>>,
-    by_origin: HashMap<Origin, Vec<Entry>>,
-    by_key: HashMap<SocketKey, Entry>,
+    by_origin: HashMap<Origin, Vec<Entry>, RandomState>,
+    by_key: HashMap<SocketKey, Entry, RandomState>,
     by_age: BTreeSet<(Instant, Entry)>,
     /// The task that looks after them runs.
     attended: bool,
@@ -53,8 +55,8 @@ impl<N: Net> Pool<N> {
         Self {
             inner: Arc::new(Mutex::new(Inner {
                 idle: EntryList::new(),
-                by_origin: HashMap::new(),
-                by_key: HashMap::new(),
+                by_origin: HashMap::default(),
+                by_key: HashMap::default(),
                 by_age: BTreeSet::new(),
                 attended: false,
             })),

@@ -4,10 +4,13 @@
 //! for `/`, and finds a host in `http:/x`. A program that sends such a URL has a bug, and mending it would hide an
 //! injection, so we refuse.
 
+mod plain;
+
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
-use url::{Host, ParseError, Url};
+use url::{Host, ParseError, Position, Url};
 
 use super::error::{Argument, HttpClientError};
 use super::status::Status;
@@ -26,10 +29,16 @@ pub struct Origin {
     pub port: u16,
 }
 
-/// A checked URL.
+/// A checked URL: its text as the standard writes it, and where the parts are that a request needs.
 #[derive(Clone, Debug)]
 pub struct Target {
-    url: Url,
+    text: Arc<str>,
+    /// The text without credentials; the same text if it has none.
+    shown: Arc<str>,
+    /// Host and port as `Host` says them.
+    host: Range<u32>,
+    /// Path and query.
+    path: Range<u32>,
     origin: Origin,
     address: Option<IpAddr>,
 }
@@ -37,6 +46,14 @@ pub struct Target {
 impl Target {
     /// From what a caller wrote.
     pub fn parse(text: &str) -> Result<Self, HttpClientError> {
+        match plain::parse(text) {
+            Some(target) => Ok(target),
+            None => Self::parse_any(text),
+        }
+    }
+
+    /// As [`parse`](Self::parse), by the `url` crate alone.
+    fn parse_any(text: &str) -> Result<Self, HttpClientError> {
         let refuse = |status: Status, why: String| Err(HttpClientError::argument(status, Argument::Url, why));
         if text.is_empty() {
             return refuse(Status::UrlEmpty, Status::UrlEmpty.message().to_owned());
@@ -108,24 +125,27 @@ impl Target {
             Some(port) if port != 0 => port,
             _ => return Err(refuse(Status::UrlPort, "port 0 cannot be connected to")),
         };
-        Ok(Self { origin: Origin { secure, host, port }, address, url })
+        let at = |position: Position| url[..position].len() as u32;
+        let host_field = at(Position::BeforeHost)..at(Position::AfterPort);
+        let path = at(Position::BeforePath)..at(Position::AfterQuery);
+        let text: Arc<str> = url.as_str().into();
+        let shown = match url.username().is_empty() && url.password().is_none() {
+            true => text.clone(),
+            false => format!("{}{}", &url[..Position::BeforeUsername], &url[Position::BeforeHost..]).into(),
+        };
+        Ok(Self { text, shown, host: host_field, path, origin: Origin { secure, host, port }, address })
     }
 
-    /// The URL in full, fragment and credentials included.
-    pub fn url(&self) -> &Url {
-        &self.url
+    /// The URL in full, fragment and credentials included; made anew, for those few who take it apart.
+    pub fn url(&self) -> Result<Url, HttpClientError> {
+        // It was written by the same crate, or is in the part of the grammar that both sides agree on.
+        Url::parse(&self.text)
+            .map_err(|error| HttpClientError::argument(Status::UrlSyntax, Argument::Url, format!("url: {error}")))
     }
 
     /// The URL as shown to hosts and in messages: without credentials.
     pub fn display(&self) -> Arc<str> {
-        if self.url.username().is_empty() && self.url.password().is_none() {
-            return self.url.as_str().into();
-        }
-        let mut shown = self.url.clone();
-        // Cannot fail: the URL has a host.
-        let _ = shown.set_username("");
-        let _ = shown.set_password(None);
-        shown.as_str().into()
+        self.shown.clone()
     }
 
     /// Who answers.
@@ -139,29 +159,27 @@ impl Target {
     }
 
     /// Path and query: the origin-form of RFC 9112 section 3.2.1.
-    pub fn request_target(&self) -> String {
-        match self.url.query() {
-            Some(query) => format!("{}?{query}", self.url.path()),
-            None => self.url.path().to_owned(),
-        }
+    pub fn request_target(&self) -> &str {
+        self.part(&self.path)
     }
 
     /// The `Host` field (RFC 9110 section 7.2): the port only if it is not the scheme's own.
-    pub fn host_field(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        match self.url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        }
+    pub fn host_field(&self) -> &str {
+        self.part(&self.host)
+    }
+
+    fn part(&self, range: &Range<u32>) -> &str {
+        // The ranges were taken from this very text.
+        self.text.get(range.start as usize..range.end as usize).unwrap_or_default()
     }
 
     /// `Authorization` from `user:password@`, if the URL has that (RFC 7617).
     pub fn basic_credentials(&self) -> Result<Option<String>, HttpClientError> {
-        if self.url.username().is_empty() && self.url.password().is_none() {
+        if Arc::ptr_eq(&self.text, &self.shown) {
             return Ok(None);
         }
-        let decode = |text: &str| percent_decode(text);
-        let user = decode(self.url.username());
+        let url = self.url()?;
+        let user = percent_decode(url.username());
         if user.contains(&b':') {
             return Err(HttpClientError::argument(
                 Status::UrlCredentials,
@@ -171,7 +189,7 @@ impl Target {
         }
         let mut pair = user;
         pair.push(b':');
-        pair.extend(decode(self.url.password().unwrap_or_default()));
+        pair.extend(percent_decode(url.password().unwrap_or_default()));
         Ok(Some(format!("Basic {}", base64(&pair))))
     }
 }

@@ -31,6 +31,8 @@ pub struct RequestHead<'a> {
     /// The caller's fields, in the order they are sent. Whitespace around a value is not part of it (RFC 9110
     /// section 5.5) and is not sent.
     pub headers: &'a [(&'a [u8], &'a [u8])],
+    /// Fields of ours behind them, which are not checked; one without a name is none.
+    pub own: &'a [(&'a [u8], &'a [u8])],
     /// What follows.
     pub body: RequestBody,
 }
@@ -127,7 +129,8 @@ impl RequestHead<'_> {
     /// Appends the head to `out`: request line, `Host` (first, RFC 9110 section 7.2), the caller's fields, framing.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), RequestHeadError> {
         let host = self.check()?;
-        let caller_bytes: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        let fields = self.headers.iter().chain(self.own);
+        let caller_bytes: usize = fields.map(|(name, value)| name.len() + value.len() + 4).sum();
         let total = self.method.len() + self.target.len() + host.len() + caller_bytes + OWN_BYTES_MAX;
         out.try_reserve(total).map_err(|_| RequestHeadError::NoMemory)?;
         for part in [self.method.as_bytes(), b" ", self.target.as_bytes(), b" HTTP/1.1\r\n"] {
@@ -141,6 +144,9 @@ impl RequestHead<'_> {
             } else if !name.eq_ignore_ascii_case(b"host") {
                 write_field(out, name, trim_ows(value));
             }
+        }
+        for (name, value) in self.own.iter().filter(|(name, _)| !name.is_empty()) {
+            write_field(out, name, value);
         }
         match self.body {
             RequestBody::Length(length) => write_length(out, length),
@@ -274,8 +280,21 @@ fn is_scheme(text: &str) -> bool {
 
 /// The first byte that cannot be part of `uri-host [":" port]` (RFC 9110 section 7.2). An empty value is legal.
 fn host_fault(host: &[u8]) -> Option<usize> {
-    host.iter().position(|byte| !byte.is_ascii_graphic() || b"/?#@\\,\"<>^`{|}".contains(byte))
+    host.iter().position(|byte| !HOST_BYTES[usize::from(*byte)])
 }
+
+/// What a host and port may hold, in a table since every request's is looked at.
+const HOST_BYTES: [bool; 256] = {
+    let (mut table, mut at) = ([false; 256], 0);
+    while at < 256 {
+        let byte = at as u8;
+        let foreign = matches!(byte, b'/' | b'?' | b'#' | b'@' | b'\\' | b',' | b'"' | b'<' | b'>' | b'^' | b'`')
+            || matches!(byte, b'{' | b'|' | b'}');
+        table[at] = byte.is_ascii_graphic() && !foreign;
+        at += 1;
+    }
+    table
+};
 
 fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     for part in [name, b": ", value, b"\r\n"] {

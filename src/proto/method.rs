@@ -20,8 +20,24 @@ pub fn expects_body(method: &str) -> bool {
 
 /// Whether `byte` may stand in a token: `tchar` of RFC 9110 section 5.6.2.
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN[usize::from(byte)]
 }
+
+/// The bytes of a token: each byte of each name is looked up here.
+const TOKEN: [bool; 256] = {
+    let (mut table, mut at) = ([false; 256], 0);
+    while at < 256 {
+        let byte = at as u8;
+        table[at] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`'
+            )
+            || matches!(byte, b'|' | b'~');
+        at += 1;
+    }
+    table
+};
 
 /// Whether `byte` may stand in a field value: HTAB, SP, VCHAR and obs-text of RFC 9110 section 5.5.
 ///

@@ -27,6 +27,7 @@
 //!     target: "/score?level=3",
 //!     host: "game.example",
 //!     headers: &[(b"Accept", b"text/plain")],
+//!     own: &[],
 //!     body: RequestBody::None,
 //! };
 //! let mut sent = Vec::new();

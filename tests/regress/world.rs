@@ -44,7 +44,7 @@ impl World {
 
     pub fn start(&mut self, config: RequestConfig) -> Arc<RequestShared> {
         let (now, capacity) = (self.sim.now(), config.body_buffer_bytes);
-        let plan = Plan::new(config, now).unwrap();
+        let plan = Plan::new(config, now, "").unwrap();
         let (url, host) = (plan.target.display(), &self.host);
         let shared = host.insert(|handle| RequestShared::new(handle, 0, false, now, url, capacity, host)).unwrap();
         let task = HttpRequestTask::new(self.context.clone(), shared.clone(), plan);

@@ -79,7 +79,7 @@ impl<N: Net> Core<N> {
     fn send_over(&mut self, connection: Connection<N>) -> Outcome<N> {
         self.shared.note_connection(connection.reused(), connection.tls_resumed());
         self.enter(HttpRequestState::SendingRequest, self.plan.timeouts.send);
-        let head = self.plan.encode(&self.context.user_agent)?;
+        let head = self.plan.take_head(&self.context.user_agent)?;
         let upload = Upload { head, head_sent: 0, body_sent: 0 };
         let state = SendingRequest { connection, upload, reader: HeadReader::new() };
         Ok(Move::To(Machine::SendingRequest(state)))

@@ -95,7 +95,7 @@ impl World {
     pub(super) fn start(&mut self, config: RequestConfig) -> Arc<RequestShared> {
         let now = self.sim.now();
         let capacity = config.body_buffer_bytes.max(1);
-        let plan = Plan::new(config, now).expect("a request");
+        let plan = Plan::new(config, now, "").expect("a request");
         let url = plan.target.display();
         let host = &self.host;
         let made = host.insert(|handle| RequestShared::new(handle, 0, false, now, url, capacity, host));

@@ -7,7 +7,7 @@ type Fields = &'static [(&'static [u8], &'static [u8])];
 
 fn encode(method: &str, target: &str, headers: Fields, body: RequestBody) -> Result<String, RequestHeadError> {
     let mut out = b"kept".to_vec();
-    let result = RequestHead { method, target, host: "h:8", headers, body }.encode(&mut out);
+    let result = RequestHead { method, target, host: "h:8", headers, own: &[], body }.encode(&mut out);
     if result.is_err() {
         assert_eq!(out, b"kept", "an error writes nothing");
     }
@@ -110,7 +110,7 @@ fn refused() {
     for (method, target, headers, body, error) in table {
         assert_eq!(encode(method, target, headers, body), Err(error), "{method} {target} {headers:?}");
     }
-    let head = RequestHead { method: "GET", target: "/", host: "a b", headers: &[], body: None };
+    let head = RequestHead { method: "GET", target: "/", host: "a b", headers: &[], own: &[], body: None };
     assert_eq!(head.encode(&mut Vec::new()), Err(HostInvalid { at: 1 }));
 }
 
