@@ -28,6 +28,7 @@ fn world(seed: u64, spawn_ask: u32) -> World {
         net: net.clone(),
         pool: Pool::new(8, Some(Duration::from_secs(60))),
         load: Arc::default(),
+        buffers: Default::default(),
         host: host.clone(),
         tls: None,
         spawn_ask,

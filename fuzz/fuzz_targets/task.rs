@@ -157,6 +157,7 @@ fn run(input: &Input, pieces: Option<[u8; 4]>) -> Vec<Course> {
         net: net.clone(),
         pool: Pool::new(usize::from(input.world.idle_max % 4), Some(Duration::from_secs(20))),
         load: Arc::default(),
+        buffers: Default::default(),
         host: host.clone(),
         tls: None,
         spawn_ask: u32::from(input.world.ask % 8),

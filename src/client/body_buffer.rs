@@ -9,6 +9,10 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// The first piece of a body starts this small: most bodies are.
 const FIRST_PIECE_BYTES: usize = 4 * 1024;
 
+/// Consumed pieces kept for the bytes to come: as many as the usual bound of a buffer, so that a steady download
+/// allocates nothing.
+const SPARES_MAX: usize = 4;
+
 /// A bounded queue of bytes.
 #[derive(Debug, Default)]
 pub struct BodyBuffer {
@@ -16,9 +20,11 @@ pub struct BodyBuffer {
     /// Consumed bytes of the front piece.
     offset: usize,
     len: usize,
-    spare: Option<Vec<u8>>,
-    /// How much the producer announced to come, to size pieces.
+    spares: Vec<Vec<u8>>,
+    /// Not the first piece any more.
     grown: bool,
+    /// How long the body is, if that is known.
+    total: Option<u64>,
 }
 
 /// Memory ran out.
@@ -26,6 +32,11 @@ pub struct BodyBuffer {
 pub struct NoMemory;
 
 impl BodyBuffer {
+    /// The body will be so long: a small one gets a piece of its size.
+    pub fn expect(&mut self, total: u64) {
+        self.total = Some(total);
+    }
+
     /// Appends all of `bytes`. The caller keeps the bound; see [`len`](Self::len).
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), NoMemory> {
         while !bytes.is_empty() {
@@ -67,7 +78,10 @@ impl BodyBuffer {
             self.offset = 0;
             if let Some(mut piece) = self.pieces.pop_front() {
                 piece.clear();
-                self.spare = Some(piece);
+                // A small first piece is not worth keeping once larger ones come.
+                if self.spares.len() < SPARES_MAX && piece.capacity() >= PIECE_BYTES {
+                    self.spares.push(piece);
+                }
             }
             if count == 0 {
                 return true;
@@ -100,10 +114,14 @@ impl BodyBuffer {
     }
 
     fn new_piece(&mut self, wanted: usize) -> Result<Vec<u8>, NoMemory> {
-        if let Some(spare) = self.spare.take() {
+        if let Some(spare) = self.spares.pop() {
             return Ok(spare);
         }
-        let size = if self.grown { PIECE_BYTES } else { wanted.clamp(FIRST_PIECE_BYTES, PIECE_BYTES) };
+        let size = match (self.grown, self.total) {
+            (true, _) => PIECE_BYTES,
+            (false, Some(total)) if total < FIRST_PIECE_BYTES as u64 => wanted.max(total as usize),
+            (false, _) => wanted.clamp(FIRST_PIECE_BYTES, PIECE_BYTES),
+        };
         self.grown = true;
         let mut piece = Vec::new();
         piece.try_reserve_exact(size).map_err(|_| NoMemory)?;

@@ -1,7 +1,7 @@
 //! What the tasks of one executor share.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::host_side::{event_flags, HostSide};
@@ -9,6 +9,7 @@ use super::pool::Pool;
 use super::questions::{Question, SpawnInfo, SpawnKind, Work};
 use super::request::RequestShared;
 use crate::net::Net;
+use crate::synca::sync::lock;
 use crate::synca::TaskWaker;
 use crate::tls::TlsSettings;
 use crate::valtron::BoxedExecutionIterator;
@@ -21,6 +22,8 @@ pub struct Context<N: Net> {
     pub pool: Pool<N>,
     /// Requests that run here, children not counted.
     pub load: Arc<AtomicUsize>,
+    /// Buffers for heads.
+    pub buffers: Buffers,
     /// The client's host side.
     pub host: Arc<HostSide>,
     /// The client's trust and sessions; `None`: this build has no TLS.
@@ -70,6 +73,34 @@ impl<N: Net> Context<N> {
         self.host.jobs_expired.fetch_add(1, Ordering::Relaxed);
     }
 }
+
+/// Buffers that heads are gathered in, lent for the moment between the first byte of a head and the end of its body: most
+/// come whole, so few are out at any time, and they are warm.
+#[derive(Default)]
+pub struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// An empty one.
+    pub fn take(&self) -> Vec<u8> {
+        lock(&self.0).pop().unwrap_or_default()
+    }
+
+    /// Takes one back.
+    pub fn give(&self, mut buffer: Vec<u8>) {
+        if buffer.capacity() == 0 || buffer.capacity() > BUFFER_BYTES_KEPT {
+            return;
+        }
+        buffer.clear();
+        let mut buffers = lock(&self.0);
+        if buffers.len() < BUFFERS_KEPT {
+            buffers.push(buffer);
+        }
+    }
+}
+
+/// So many buffers are kept by one executor, each of no more than so many bytes: 256 KiB in all.
+const BUFFERS_KEPT: usize = 16;
+const BUFFER_BYTES_KEPT: usize = 16 * 1024;
 
 /// A question in the making.
 #[allow(missing_docs)] // as in `SpawnInfo`

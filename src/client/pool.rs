@@ -1,6 +1,6 @@
 //! Idle connections of one executor. They are watched: one that dies, or that speaks unasked, is closed at once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ struct Inner<N: Net> {
     idle: EntryList<Idle<N>>,
     by_origin: HashMap<Origin, Vec<Entry>, RandomState>,
     by_key: HashMap<SocketKey, Entry, RandomState>,
-    by_age: BTreeSet<(Instant, Entry)>,
+    /// Oldest first; what is not idle any more stays until it is at the front or most are of its kind.
+    by_age: VecDeque<(Instant, Entry)>,
     /// The task that looks after them runs.
     attended: bool,
 }
@@ -57,7 +58,7 @@ impl<N: Net> Pool<N> {
                 idle: EntryList::new(),
                 by_origin: HashMap::default(),
                 by_key: HashMap::default(),
-                by_age: BTreeSet::new(),
+                by_age: VecDeque::new(),
                 attended: false,
             })),
             watch: Arc::new(WatchList::default()),
@@ -104,8 +105,8 @@ impl<N: Net> Pool<N> {
         connection.release_buffers();
         let mut inner = lock(&self.inner);
         let mut evicted = None;
-        while inner.idle.len() >= self.idle_max {
-            let Some((_, oldest)) = inner.by_age.first().copied() else { break };
+        // Asked each time, so that what is not idle any more is forgotten as fast as it comes.
+        while let Some((_, oldest)) = inner.oldest().filter(|_| inner.idle.len() >= self.idle_max) {
             evicted = inner.unlink(oldest);
         }
         inner.forget_origins();
@@ -113,7 +114,7 @@ impl<N: Net> Pool<N> {
         let entry = inner.idle.insert(Idle { connection, since: now });
         inner.by_origin.entry(origin).or_default().push(entry);
         inner.by_key.insert(key, entry);
-        inner.by_age.insert((now, entry));
+        inner.by_age.push_back((now, entry));
         let start = !std::mem::replace(&mut inner.attended, true);
         drop(inner);
         drop(evicted);
@@ -148,8 +149,21 @@ impl<N: Net> Inner<N> {
     fn remove(&mut self, entry: Entry) -> Option<Idle<N>> {
         let idle = self.idle.remove(entry)?;
         self.by_key.remove(&idle.connection.key());
-        self.by_age.remove(&(idle.since, entry));
         Some(idle)
+    }
+
+    /// Since when the oldest is idle, and which it is.
+    fn oldest(&mut self) -> Option<(Instant, Entry)> {
+        if self.by_age.len() > AGES_MIN + 2 * self.idle.len() {
+            self.by_age.retain(|(_, entry)| self.idle.get(*entry).is_some());
+        }
+        while let Some((since, entry)) = self.by_age.front().copied() {
+            if self.idle.get(entry).is_some() {
+                return Some((since, entry));
+            }
+            self.by_age.pop_front();
+        }
+        None
     }
 
     /// Drops the lists of origins without idle connections, once they are the most: a list that empties for the time of
@@ -175,6 +189,9 @@ impl<N: Net> Inner<N> {
 
 /// Origins remembered though they have no idle connection; more are forgotten all at once.
 const ORIGINS_KEPT: usize = 64;
+
+/// So many ages are carried along though their connections are not idle any more.
+const AGES_MIN: usize = 64;
 
 /// Looks after a pool: closes what died and what grew old.
 pub struct PoolTask<N: Net> {
@@ -212,8 +229,7 @@ impl<N: Net> TaskIterator for PoolTask<N> {
                 }
             }
             let deadline = loop {
-                let (Some((since, entry)), Some(timeout)) = (inner.by_age.first().copied(), self.pool.idle_timeout)
-                else {
+                let (Some((since, entry)), Some(timeout)) = (inner.oldest(), self.pool.idle_timeout) else {
                     break None;
                 };
                 if now.since(since) < timeout {

@@ -270,6 +270,9 @@ impl RequestShared {
             inner.stream = Some(stream);
             inner.final_head = Some(head);
             inner.body_total = body_total;
+            if let Some(total) = body_total {
+                inner.body.expect(total);
+            }
         }
         self.raise(event_flags::HEAD);
     }

@@ -181,7 +181,8 @@ pub(super) enum Machine<N: Net> {
     ReceivingIntro(Receiving<N>),
     ReceivingHeaders(Receiving<N>),
     ReceivingBody(ReceivingBody<N>),
-    AwaitingRedirect(AwaitingRedirect<N>),
+    /// Boxed: it is rare, and would double what each transition moves.
+    AwaitingRedirect(Box<AwaitingRedirect<N>>),
     /// Over, or in the middle of a transition.
     Over,
 }
@@ -298,10 +299,10 @@ impl<N: Net> Machine<N> {
             Machine::ReceivingIntro(state) | Machine::ReceivingHeaders(state) => state.connection.wait_read(),
             Machine::ReceivingBody(state) if state.parked => Wait::EXTERNAL,
             Machine::ReceivingBody(state) => state.wait,
-            Machine::AwaitingRedirect(AwaitingRedirect { stage: RedirectStage::Draining { body, .. }, .. }) => {
-                body.connection.wait_read()
-            }
-            Machine::AwaitingRedirect(_) => Wait::EXTERNAL,
+            Machine::AwaitingRedirect(state) => match &state.stage {
+                RedirectStage::Draining { body, .. } => body.connection.wait_read(),
+                RedirectStage::Deciding(_) | RedirectStage::Following => Wait::EXTERNAL,
+            },
             Machine::Over => Wait::EXTERNAL,
         }
     }
@@ -351,10 +352,11 @@ impl<N: Net> Machine<N> {
     /// Time and again another task has the request: the parent of a child that waits, the child of a parent that
     /// does. One of them keeps the total time, so that the end does not depend on who looks first.
     fn keeps_time(&self) -> bool {
-        !matches!(
-            self,
-            Machine::Init(_) | Machine::AwaitingRedirect(AwaitingRedirect { stage: RedirectStage::Following, .. })
-        )
+        match self {
+            Machine::Init(_) => false,
+            Machine::AwaitingRedirect(state) => !matches!(state.stage, RedirectStage::Following),
+            _ => true,
+        }
     }
 }
 

@@ -156,7 +156,7 @@ impl Executor {
             // Only a look, so that the sockets of parked tasks do not starve behind one that is always ready.
             return self.look(Some(Duration::ZERO));
         }
-        let until_deadline = self.timers.next().map(|at| at.since(self.source.read()));
+        let until_deadline = self.next_deadline().map(|at| at.since(self.source.read()));
         let timeout = match (timeout, until_deadline) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -250,7 +250,7 @@ impl Executor {
             look = look_first && (dry || self.stats.turns % LOOK_TURNS == 0);
         }
         turn.work_left = self.has_work();
-        turn.next_deadline = self.timers.next();
+        turn.next_deadline = self.next_deadline();
         self.shared.published.set(&self.stats);
         self.shared.published.set_next_deadline(turn.next_deadline);
         self.signal_host();
@@ -300,8 +300,12 @@ impl Executor {
         self.woken = woken;
     }
 
+    fn next_deadline(&mut self) -> Option<Instant> {
+        self.timers.next(|at, entry| self.table.is_due_at(entry, at))
+    }
+
     fn fire_timers(&mut self, now: Instant) {
-        while let Some(entry) = self.timers.pop_due(now) {
+        while let Some(entry) = self.timers.pop_due(now, |at, entry| self.table.is_due_at(entry, at)) {
             let Some(slot) = self.table.get_mut(entry) else { continue };
             slot.deadline = None;
             if slot.wait.is_some() {

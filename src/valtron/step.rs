@@ -190,8 +190,8 @@ fn set_deadline(slot: &mut TaskSlot, timers: &mut Timers, deadline: Option<Insta
     if slot.deadline == deadline {
         return;
     }
-    if let Some(old) = slot.deadline {
-        timers.remove(old, slot.entry);
+    if slot.deadline.is_some() {
+        timers.remove();
     }
     if let Some(new) = deadline {
         timers.insert(new, slot.entry);

@@ -84,6 +84,11 @@ impl TaskTable {
         self.slots[index] = Some(slot);
     }
 
+    /// The task has this deadline.
+    pub(super) fn is_due_at(&self, entry: Entry, at: Instant) -> bool {
+        self.get(entry).is_some_and(|slot| slot.deadline == Some(at))
+    }
+
     pub(super) fn remove(&mut self, entry: Entry) -> Option<TaskSlot> {
         let slot = self.slots.get_mut(entry.index() as usize)?;
         slot.take_if(|slot| slot.entry == entry)

@@ -27,6 +27,7 @@ impl World {
             net: net.clone(),
             pool: Pool::new(8, None),
             load: Arc::default(),
+            buffers: Default::default(),
             host: host.clone(),
             tls: None,
             spawn_ask,

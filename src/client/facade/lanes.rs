@@ -70,6 +70,7 @@ impl Maker {
             pool: Pool::new(self.idle_connections_max, self.idle_timeout),
             host: host.clone(),
             load: Arc::default(),
+            buffers: Default::default(),
             tls: Some(self.tls.for_executor()),
             spawn_ask: self.spawn_ask,
             spawn_timeout: self.spawn_timeout,

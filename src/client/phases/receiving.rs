@@ -21,6 +21,8 @@ use crate::valtron::{DoNext, Wait};
 const READS_PER_STEP_MAX: usize = 4;
 /// Bytes after which a step reads no more: one full read, or four TLS records.
 const STEP_BYTES_ENOUGH: usize = 64 * 1024;
+/// A head that may be no longer is parsed without a search for its end: it mostly comes whole, and parsing is as cheap.
+const SMALL_HEAD_BYTES: usize = 4 * 1024;
 /// How long bytes are left in the socket for a host that reads from it: within its frame. After that they are taken
 /// into the buffer, so that the end, an error, and what else lies behind them is not left for a read that may never
 /// come.
@@ -70,13 +72,14 @@ impl<N: Net> Receiving<N> {
     /// Waits for the blank line.
     pub(in crate::client) fn step_headers(mut self, core: &mut Core<N>) -> Outcome<N> {
         for _ in 0..READS_PER_STEP_MAX {
-            if self.finds_blank_line() {
+            if self.buffer.len() <= SMALL_HEAD_BYTES || self.finds_blank_line() {
                 if let Look::Head(used, head) = self.look(core, self.buffer.len())? {
                     self.buffer.drain(..used);
                     self.searched = 0;
                     self.looked = 0;
                     return self.headed(core, head);
                 }
+                self.looked = self.buffer.len();
             }
             self.look_at_too_much(core)?;
             match self.fill(core)? {
@@ -139,6 +142,9 @@ impl<N: Net> Receiving<N> {
         let outcome = core.context.net.with_scratch(|scratch| {
             let outcome = connection.read(scratch);
             if let Ok(Read::Bytes(count)) = outcome {
+                if buffer.capacity() == 0 {
+                    *buffer = core.context.buffers.take();
+                }
                 if buffer.try_reserve(count).is_err() {
                     return Err(HttpClientError::plain(Status::NoMemory, Phase::FirstByte));
                 }
@@ -435,6 +441,7 @@ impl<N: Net> BodyStream<N> {
             Ok(()) if !self.early.is_empty() => Err(CloseReason::ExcessBytes),
             other => other,
         };
+        core.context.buffers.give(self.early);
         core.release(self.connection, keep_alive);
     }
 

@@ -51,15 +51,15 @@ impl<N: Net> Core<N> {
         };
         let child = HttpRequestTask::with_role(self.context.clone(), self.shared.clone(), plan, Role::Child(link));
         let stage = RedirectStage::Deciding(body);
-        let state = AwaitingRedirect { stage, verdict, go: Some(go), completion, head };
+        let state = Box::new(AwaitingRedirect { stage, verdict, go: Some(go), completion, head });
         let action = HttpClientAction::Redirect(RedirectAction::new(child));
         Ok(Move::Spawn(Machine::AwaitingRedirect(state), action))
     }
 }
 
 impl<N: Net> AwaitingRedirect<N> {
-    pub(in crate::client) fn step(mut self, core: &mut Core<N>) -> Outcome<N> {
-        match self.stage {
+    pub(in crate::client) fn step(mut self: Box<Self>, core: &mut Core<N>) -> Outcome<N> {
+        match std::mem::replace(&mut self.stage, RedirectStage::Following) {
             RedirectStage::Deciding(body) => match self.verdict.try_recv() {
                 Received::Empty => {
                     self.stage = RedirectStage::Deciding(body);

@@ -74,6 +74,7 @@ impl World {
             net: net.clone(),
             pool: Pool::new(setup.idle_max, setup.idle_timeout),
             load: Arc::default(),
+            buffers: Default::default(),
             host: host.clone(),
             tls: setup.tls,
             spawn_ask: setup.ask,

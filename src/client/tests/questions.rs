@@ -329,6 +329,7 @@ fn a_panic_in_a_job() {
             net: Panicky(world.net.clone()),
             pool: Pool::new(8, None),
             load: Arc::default(),
+            buffers: Default::default(),
             host: world.host.clone(),
             tls: None,
             spawn_ask: RESOLVE,
