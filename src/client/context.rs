@@ -74,8 +74,8 @@ impl<N: Net> Context<N> {
     }
 }
 
-/// Buffers that heads are gathered in, lent for the moment between the first byte of a head and the end of its body: most
-/// come whole, so few are out at any time, and they are warm.
+/// Buffers that heads are gathered in, lent from the first byte of a head to the end of its body: most come whole, so
+/// few are out at any time, and they are warm.
 #[derive(Default)]
 pub struct Buffers(Mutex<Vec<Vec<u8>>>);
 

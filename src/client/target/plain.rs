@@ -56,14 +56,22 @@ pub(super) fn parse(text: &str) -> Option<Target> {
 
 /// Labels of letters, digits and inner hyphens; none in punycode, and the last one no number in any notation.
 fn is_name(host: &str) -> bool {
-    let mut last = "";
-    for label in host.split('.') {
-        if label.is_empty() || label.starts_with('-') || label.ends_with('-') || label.get(2..4) == Some("--") {
-            return false;
+    let bytes = host.as_bytes();
+    // The byte before the present one, and where the label began.
+    let (mut before, mut label) = (b'.', 0);
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'.' | b'-' if before == b'.' => return false,
+            b'.' if before == b'-' => return false,
+            b'.' => label = at + 1,
+            // "--" as third and fourth letter is for encodings such as punycode.
+            b'-' if before == b'-' && at == label + 3 => return false,
+            _ => {}
         }
-        last = label;
+        before = byte;
     }
-    host.len() <= HOST_BYTES_MAX && last.starts_with(|first: char| first.is_ascii_lowercase())
+    let number_like = bytes.get(label).is_none_or(|first| !first.is_ascii_lowercase());
+    !matches!(before, b'.' | b'-') && !number_like && bytes.len() <= HOST_BYTES_MAX
 }
 
 /// Bytes that nobody escapes, escapes that are whole, and no segment that begins with a dot.
