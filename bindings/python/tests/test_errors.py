@@ -231,6 +231,21 @@ def test_framing_headers_that_contradict(client, site, name):
         client.post(site.http + "/echo", content=b"abc", headers={name: value})
 
 
+def test_the_host_is_said_once(client, serve):
+    """Each message begins with the host, once: a refused connection, an answer that is none, a body cut short."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with pytest.raises(exceptions.ConnectError) as refused:
+        client.get(f"http://127.0.0.1:{port}/")
+    assert str(refused.value) == f"127.0.0.1:{port}: connect: connection refused (CONNECT_REFUSED)"
+    assert refused.value.host == "127.0.0.1"
+    for answer in (b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx"):
+        with pytest.raises(exceptions.HTTPError) as broken:
+            client.get(serve(lambda connection, _, answer=answer: connection.sendall(answer)).url)
+        assert str(broken.value).startswith("127.0.0.1: ") and str(broken.value).count("127.0.0.1") == 1
+
+
 def test_ca(tmp_path):
     with pytest.raises(exceptions.InvalidCA):
         Client(verify=b"no certificate")
