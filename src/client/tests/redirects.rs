@@ -57,6 +57,8 @@ fn errors_name_the_host_they_came_from() {
     for (second, text) in [
         (Wire::Refuse(1), "10.0.0.2:80: connection refused"),
         (nonsense(b""), "10.0.0.2: the peer closed the connection without an answer"),
+        // Its end comes together with it, before it was looked at.
+        (nonsense(b"\x15\x03\x03\x00\x02\x02\x32"), "10.0.0.2: the peer speaks TLS on a plain-HTTP port"),
         (nonsense(b"x\r\n\r\n"), "10.0.0.2: the answer is not HTTP/1.x: byte 0 does not fit `HTTP/`"),
         (
             nonsense(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
