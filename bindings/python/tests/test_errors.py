@@ -21,7 +21,9 @@ def fails(client, kind, url, phase, name, **options):
     assert error.phase == phase
     assert error.request.url == url and error.elapsed >= 0
     if phase:
-        assert error.host in ("localhost", "127.0.0.1", "name.invalid") and str(error).startswith(f"{error.host}: {phase}: ")
+        assert error.host in ("localhost", "127.0.0.1", "name.invalid") and f": {phase}: " in str(error)
+        # With the port where connecting failed.
+        assert str(error).partition(f": {phase}: ")[0].partition(":")[0] == error.host
         assert not str(error).startswith(f"{error.host}: {phase}: {phase}: ")
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind and str(again) == str(error)
