@@ -56,7 +56,7 @@
                 _cancel, _free, _error,
                 _head, _trace, _url
               valtron_request_read, _peek,    any, one thread per request      nothing
-                _consume                      at a time: VALTRON_E_BUSY
+                _consume                      at a time: the caller's duty
               valtron_request_poll          D any; while another thread        nothing; uses its budget plus one step
                                               drives it only looks
               valtron_request_wait          D any, several at once             the request, signals, its timeout
@@ -1077,8 +1077,8 @@ valtron_status valtron_set_allocator(const struct valtron_allocator *allocator);
 // _CA_PEM, _TLS_UNAVAILABLE, _HEADER_VALUE (user_agent), _NO_MEMORY, _NO_DESCRIPTORS, _NO_THREAD, _SYSTEM.
 valtron_status valtron_client_create(const struct valtron_client_config *config, struct valtron_client **client);
 
-// Drives the client without ever blocking, for about *budget_us* microseconds: one turn if 0, and never longer than
-// the budget and one step of one request.
+// Drives the client without ever blocking, for about *budget_us* microseconds: never longer than the budget and one
+// step of one request. 0 is one turn: each request that is ready gets one step, however many there are.
 //
 // *info* may be NULL. It says whether there is work left, and until when nothing needs to be done. Blocks on
 // nothing. Any thread; while another one drives: VALTRON_E_BUSY. Callbacks run inside. Errors:
@@ -1198,11 +1198,11 @@ valtron_status valtron_request_wait(struct valtron_client *client,
 // valtron_request_create and valtron_request_wait in one, with all the work on the calling thread. The request has
 // no events. It still wants its valtron_request_free.
 //
-// *request* and *info* are written as soon as the request exists: also with VALTRON_E_INTERRUPTED and
-// VALTRON_E_WAIT_TIMEOUT. Then valtron_request_wait and valtron_request_poll drive it further, and only they: calls
-// that drive the client do not. With any other error there is no request, or no more, as with
-// VALTRON_E_HANDLE_STALE if a callback freed it; both are left as they were, and config->error is filled if none was
-// made. VALTRON_OK says that *until* was reached or the request ended, well or not: see info->status. Any thread, any
+// *request* and *info* are written when the call returns with VALTRON_OK, VALTRON_E_INTERRUPTED or
+// VALTRON_E_WAIT_TIMEOUT, and not before: a callback inside does not find the handle there. After the last two
+// valtron_request_wait and valtron_request_poll drive the request further, and only they: calls that drive the client
+// do not. With any other error there is no request, or no more, as with VALTRON_E_HANDLE_STALE if a callback freed
+// it; both are left as they were, and config->error is filled if none was made. VALTRON_OK says that *until* was reached or the request ended, well or not: see info->status. Any thread, any
 // number at once. Blocks and runs callbacks as valtron_request_wait. Errors: those of both.
 valtron_status valtron_client_perform(struct valtron_client *client,
                                       const struct valtron_request_config *config,
@@ -1225,8 +1225,8 @@ valtron_status valtron_request_head(struct valtron_client *client,
 // Copies up to *cap* body bytes to *buffer* and takes them out; *read* gets how many. VALTRON_OK with 0 (and *cap*
 // not 0) is the body's end.
 //
-// Any thread, one per request at a time (VALTRON_E_BUSY). Blocks on nothing: VALTRON_E_WOULD_BLOCK if nothing is
-// there yet. Once the request failed and what came before is read: its own error. Further errors:
+// Any thread, but only one per request at a time, which is the caller's duty: two at once get the bytes in no order
+// that can be told. Blocks on nothing: VALTRON_E_WOULD_BLOCK if nothing is there yet. Once the request failed and what came before is read: its own error. Further errors:
 // VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _HANDLE*, _FORKED, _POISONED.
 valtron_status valtron_request_read(struct valtron_client *client,
                                     valtron_request request,
@@ -1237,8 +1237,8 @@ valtron_status valtron_request_read(struct valtron_client *client,
 // Writes to *bytes* and *len* where body bytes lie that can be read in place; take them out with
 // valtron_request_consume. VALTRON_OK with 0 is the body's end.
 //
-// The library owns them; they live until consume, read or free of this request. Any thread, one per request at a
-// time. Blocks on nothing. Errors: as valtron_request_read.
+// The library owns them; they live until consume, read or free of this request, so none of these may be called
+// elsewhere while they are used. Any thread, one per request at a time. Blocks on nothing. Errors: as valtron_request_read.
 valtron_status valtron_request_peek(struct valtron_client *client,
                                     valtron_request request,
                                     const uint8_t **bytes,
@@ -1247,7 +1247,7 @@ valtron_status valtron_request_peek(struct valtron_client *client,
 // Takes the first *len* body bytes out, which valtron_request_peek showed.
 //
 // Any thread, one per request at a time. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NOT_CONSUMED if there
-// are fewer, _BUSY, _HANDLE*, _FORKED, _POISONED.
+// are fewer, _HANDLE*, _FORKED, _POISONED.
 valtron_status valtron_request_consume(struct valtron_client *client, valtron_request request, size_t len);
 
 // Writes to *detail* why the request failed; its status is VALTRON_OK if it did not.

@@ -137,11 +137,7 @@ impl<N: Net> ResolveTask<N> {
                     // Never inline: a look-up may block. It goes to the library's pool.
                     Offer::Run(..) | Offer::Expired(..) => self.start_lookup(),
                     Offer::Denied => {
-                        return Err(HttpClientError::new(
-                            Status::Denied,
-                            Phase::Resolve,
-                            format!("the host denied the look-up of {}", self.origin.host),
-                        ))
+                        return Err(HttpClientError::new(Status::Denied, Phase::Resolve, "the look-up was denied"))
                     }
                     Offer::Broken => return Err(internal()),
                 },

@@ -93,6 +93,8 @@ pub struct HttpClientError {
     pub expected: Option<u64>,
     /// One sentence with the particulars.
     pub text: String,
+    /// The text begins with the host, or an address of it.
+    names_host: bool,
 }
 
 impl HttpClientError {
@@ -108,6 +110,7 @@ impl HttpClientError {
             received: None,
             expected: None,
             text: text.into(),
+            names_host: false,
         }
     }
 
@@ -124,6 +127,21 @@ impl HttpClientError {
     /// The same, of one element of an array.
     pub fn at_index(mut self, index: usize) -> Self {
         self.argument_index = Some(index);
+        self
+    }
+
+    /// What went wrong with `host`, said at the front once: the request that passes an error on may have been
+    /// redirected from another host.
+    pub(super) fn of_host(mut self, host: &str) -> Self {
+        // An address of IPv6 is the host without its brackets.
+        let begins_with_it = match self.text.strip_prefix('[') {
+            Some(rest) => rest.strip_prefix(host).is_some_and(|rest| rest.starts_with(']')),
+            None => self.text.strip_prefix(host).is_some_and(|rest| rest.starts_with(':')),
+        };
+        if !self.names_host && !begins_with_it {
+            self.text = format!("{host}: {}", self.text);
+        }
+        self.names_host = true;
         self
     }
 
@@ -156,8 +174,7 @@ impl HttpClientError {
             LookupError::Busy => (Status::NoResolver, "too many look-ups wait already".to_owned()),
             LookupError::Failed(why) => (Status::NameFailed, why),
         };
-        let text = if why.starts_with(host) { why } else { format!("{host}: {why}") };
-        Self::new(status, Phase::Resolve, text)
+        Self::new(status, Phase::Resolve, why).of_host(host)
     }
 
     /// What the peer's bytes were guilty of.

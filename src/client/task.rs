@@ -404,7 +404,6 @@ impl<N: Net> HttpRequestTask<N> {
 
     /// A deadline has passed: the request's own before the phase's.
     fn timed_out(&self, now: Instant) -> Option<HttpClientError> {
-        let host = &self.core.plan.target.origin().host;
         let total = self.core.plan.deadline.filter(|_| self.machine.keeps_time());
         let (status, phase) = if total.is_some_and(|deadline| now >= deadline) {
             (Status::TimeoutTotal, self.machine.phase())
@@ -413,13 +412,14 @@ impl<N: Net> HttpRequestTask<N> {
         } else {
             return None;
         };
-        Some(HttpClientError::new(status, phase, format!("{host}: {}", status.message())))
+        Some(HttpClientError::plain(status, phase))
     }
 
     fn end(&mut self, result: Result<(), HttpClientError>) -> Option<Status2<N>> {
         self.over = true;
         // The connection goes first, so that a host that sees the end sees it closed.
         self.machine = Machine::Over;
+        let result = result.map_err(|error| error.of_host(&self.core.plan.target.origin().host));
         match &mut self.core.role {
             Role::Root => self.core.shared.finish(result, self.core.context.net.now()),
             Role::Child(link) => {
@@ -527,9 +527,7 @@ impl<N: Net> Drop for HttpRequestTask<N> {
         // Dropped before its end: a panic, or an executor that goes away with its client.
         if !self.over && matches!(self.core.role, Role::Root) {
             let status = if self.core.shared.stop().is_some() { Status::Cancelled } else { Status::Internal };
-            self.core
-                .shared
-                .finish(Err(HttpClientError::plain(status, self.machine.phase())), self.core.context.net.now());
+            let _ = self.end(Err(HttpClientError::plain(status, self.machine.phase())));
         }
     }
 }

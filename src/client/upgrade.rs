@@ -154,11 +154,7 @@ impl<N: Net> TlsUpgradeTask<N> {
                 run_here(work, &place)
             }
             Offer::Denied => {
-                return Err(HttpClientError::new(
-                    Status::Denied,
-                    Phase::Tls,
-                    format!("the host denied the TLS handshake with {}", self.origin.host),
-                ))
+                return Err(HttpClientError::new(Status::Denied, Phase::Tls, "the TLS handshake was denied"))
             }
             Offer::Broken => None,
         };

@@ -45,7 +45,7 @@
                 _cancel, _free, _error,
                 _head, _trace, _url
               valtron_request_read, _peek,    any, one thread per request      nothing
-                _consume                      at a time: VALTRON_E_BUSY
+                _consume                      at a time: the caller's duty
               valtron_request_poll          D any; while another thread        nothing; uses its budget plus one step
                                               drives it only looks
               valtron_request_wait          D any, several at once             the request, signals, its timeout

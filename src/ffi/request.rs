@@ -83,11 +83,11 @@ pub unsafe extern "C" fn valtron_request_wait(
 /// valtron_request_create and valtron_request_wait in one, with all the work on the calling thread. The request has
 /// no events. It still wants its valtron_request_free.
 ///
-/// *request* and *info* are written as soon as the request exists: also with VALTRON_E_INTERRUPTED and
-/// VALTRON_E_WAIT_TIMEOUT. Then valtron_request_wait and valtron_request_poll drive it further, and only they: calls
-/// that drive the client do not. With any other error there is no request, or no more, as with
-/// VALTRON_E_HANDLE_STALE if a callback freed it; both are left as they were, and config->error is filled if none was
-/// made. VALTRON_OK says that *until* was reached or the request ended, well or not: see info->status. Any thread, any
+/// *request* and *info* are written when the call returns with VALTRON_OK, VALTRON_E_INTERRUPTED or
+/// VALTRON_E_WAIT_TIMEOUT, and not before: a callback inside does not find the handle there. After the last two
+/// valtron_request_wait and valtron_request_poll drive the request further, and only they: calls that drive the client
+/// do not. With any other error there is no request, or no more, as with VALTRON_E_HANDLE_STALE if a callback freed
+/// it; both are left as they were, and config->error is filled if none was made. VALTRON_OK says that *until* was reached or the request ended, well or not: see info->status. Any thread, any
 /// number at once. Blocks and runs callbacks as valtron_request_wait. Errors: those of both.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_client_perform(
@@ -142,8 +142,8 @@ pub unsafe extern "C" fn valtron_request_head(
 /// Copies up to *cap* body bytes to *buffer* and takes them out; *read* gets how many. VALTRON_OK with 0 (and *cap*
 /// not 0) is the body's end.
 ///
-/// Any thread, one per request at a time (VALTRON_E_BUSY). Blocks on nothing: VALTRON_E_WOULD_BLOCK if nothing is
-/// there yet. Once the request failed and what came before is read: its own error. Further errors:
+/// Any thread, but only one per request at a time, which is the caller's duty: two at once get the bytes in no order
+/// that can be told. Blocks on nothing: VALTRON_E_WOULD_BLOCK if nothing is there yet. Once the request failed and what came before is read: its own error. Further errors:
 /// VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _HANDLE*, _FORKED, _POISONED.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_read(
@@ -165,8 +165,8 @@ pub unsafe extern "C" fn valtron_request_read(
 /// Writes to *bytes* and *len* where body bytes lie that can be read in place; take them out with
 /// valtron_request_consume. VALTRON_OK with 0 is the body's end.
 ///
-/// The library owns them; they live until consume, read or free of this request. Any thread, one per request at a
-/// time. Blocks on nothing. Errors: as valtron_request_read.
+/// The library owns them; they live until consume, read or free of this request, so none of these may be called
+/// elsewhere while they are used. Any thread, one per request at a time. Blocks on nothing. Errors: as valtron_request_read.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_peek(
     client: *mut valtron_client,
@@ -187,7 +187,7 @@ pub unsafe extern "C" fn valtron_request_peek(
 /// Takes the first *len* body bytes out, which valtron_request_peek showed.
 ///
 /// Any thread, one per request at a time. Blocks on nothing. Errors: VALTRON_E_NULL_CLIENT, _NOT_CONSUMED if there
-/// are fewer, _BUSY, _HANDLE*, _FORKED, _POISONED.
+/// are fewer, _HANDLE*, _FORKED, _POISONED.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_consume(
     client: *mut valtron_client,

@@ -25,7 +25,7 @@ impl Resolver for SystemResolver {
             Ok(addresses) => {
                 let addresses: Vec<_> = addresses.collect();
                 if addresses.is_empty() {
-                    return Err(LookupError::NotFound(format!("{host} has no address")));
+                    return Err(LookupError::NotFound(format!("{host}: the name has no address")));
                 }
                 Ok(addresses)
             }

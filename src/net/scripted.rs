@@ -273,7 +273,7 @@ fn find(names: &HashMap<String, Lookup>, host: &str, port: u16) -> (u64, Option<
         lookup = Some(then);
     }
     let found = match lookup {
-        None => Some(Err(LookupError::NotFound(host.to_owned()))),
+        None => Some(Err(LookupError::NotFound("no such name in the script".to_owned()))),
         Some(Lookup::Error(error)) => Some(Err(error.clone())),
         Some(Lookup::Addresses(list)) => Some(Ok(list.iter().map(|one| SocketAddr::new(one.ip(), port)).collect())),
         Some(Lookup::Never | Lookup::After(..)) => None,

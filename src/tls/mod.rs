@@ -30,6 +30,8 @@ mod settings;
 mod unavailable;
 #[cfg(not(target_arch = "wasm32"))]
 mod verify;
+#[cfg(not(target_arch = "wasm32"))]
+mod words;
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;

@@ -9,9 +9,10 @@ use rustls::RootCertStore;
 
 use super::TlsError;
 
-/// Adds every certificate of `text`; at least one must be there.
-pub(super) fn add_to(roots: &mut RootCertStore, text: &[u8]) -> Result<(), TlsError> {
+/// Adds every certificate of `text`, and gives them back; at least one must be there.
+pub(super) fn add_to(roots: &mut RootCertStore, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = std::str::from_utf8(text).map_err(|_| invalid("it is not text; PEM is needed, not DER".to_owned()))?;
+    let mut given = Vec::new();
     let mut block = 0_usize;
     let mut start = None;
     let mut offset = 0;
@@ -21,7 +22,7 @@ pub(super) fn add_to(roots: &mut RootCertStore, text: &[u8]) -> Result<(), TlsEr
         let line = line.trim();
         if let Some(from) = start {
             if line == END {
-                add(roots, &text[from..offset], block)?;
+                given.push(add(roots, &text[from..offset], block)?);
                 start = None;
             } else if line.starts_with(DASHES) {
                 return Err(invalid(format!("certificate {block} has no end before line {}", number + 1)));
@@ -41,13 +42,15 @@ pub(super) fn add_to(roots: &mut RootCertStore, text: &[u8]) -> Result<(), TlsEr
     if block == 0 {
         return Err(invalid("there is no certificate in it".to_owned()));
     }
-    Ok(())
+    Ok(given)
 }
 
-fn add(roots: &mut RootCertStore, one: &str, block: usize) -> Result<(), TlsError> {
+fn add(roots: &mut RootCertStore, one: &str, block: usize) -> Result<CertificateDer<'static>, TlsError> {
     let der = CertificateDer::from_pem_slice(one.as_bytes())
         .map_err(|_| invalid(format!("certificate {block} is not valid base64")))?;
-    roots.add(der).map_err(|error| invalid(format!("certificate {block} is not an X.509 certificate: {error}")))
+    // The only other fault is of the encoding, and there is no more to say of it.
+    roots.add(der.clone()).map_err(|_| invalid(format!("certificate {block} is not an X.509 certificate")))?;
+    Ok(der)
 }
 
 fn invalid(text: String) -> TlsError {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{ring, CryptoProvider};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::inboxes::Inboxes;
@@ -27,11 +27,11 @@ impl TlsSettings {
             .with_safe_default_protocol_versions()
             .map_err(fault::of)?;
         // Even with verification off a bad PEM is told: the caller believes that it matters.
-        let roots = roots(&config)?;
+        let (roots, given) = roots(&config)?;
         let builder = if config.verify_off {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider)))
         } else {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier(roots, provider)?))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier(roots, given, provider)?))
         };
         let mut client = builder.with_no_client_auth();
         client.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
@@ -62,7 +62,8 @@ fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
     ServerName::try_from(host.to_owned()).map_err(|_| TlsError::BadServerName)
 }
 
-fn roots(config: &TlsConfig<'_>) -> Result<RootCertStore, TlsError> {
+/// Whom to trust; and apart from the rest, what the user gave.
+fn roots(config: &TlsConfig<'_>) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
     let mut roots = RootCertStore::empty();
     match config.trust {
         Trust::Bundled => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
@@ -79,17 +80,22 @@ fn roots(config: &TlsConfig<'_>) -> Result<RootCertStore, TlsError> {
         }
         Trust::PemOnly => {}
     }
-    if let Some(text) = config.extra_ca_pem {
-        pem::add_to(&mut roots, text)?;
-    }
-    Ok(roots)
+    let given = match config.extra_ca_pem {
+        Some(text) => pem::add_to(&mut roots, text)?,
+        None => Vec::new(),
+    };
+    Ok((roots, given))
 }
 
-fn verifier(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<NamedFaults, TlsError> {
+fn verifier(
+    roots: RootCertStore,
+    given: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<NamedFaults, TlsError> {
     let roots = Arc::new(roots);
     WebPkiServerVerifier::builder_with_provider(roots.clone(), provider)
         .build()
-        .map(|inner| NamedFaults::new(inner, roots))
+        .map(|inner| NamedFaults::new(inner, roots, given))
         .map_err(|error| TlsError::NoTrust(error.to_string()))
 }
 

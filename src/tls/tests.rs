@@ -2,4 +2,5 @@
 
 mod bench;
 mod certificates;
+mod messages;
 mod sessions;

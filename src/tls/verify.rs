@@ -4,22 +4,30 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{verify_server_name, WebPkiServerVerifier};
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature, CryptoProvider};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 
-/// webpki's verdict; where it says that the issuer is unknown, a look at the certificate tells whether it names
-/// itself as issuer.
+/// webpki's verdict, with two exceptions. Where it says that the issuer is unknown, a look at the certificate tells
+/// whether it names itself as issuer. And a certificate that was itself given as trusted may be an authority's: so
+/// are those that openssl makes for development.
 #[derive(Debug)]
 pub(super) struct NamedFaults {
     inner: Arc<WebPkiServerVerifier>,
     roots: Arc<RootCertStore>,
+    /// The certificates given by the user, whole.
+    given: Vec<CertificateDer<'static>>,
 }
 
 impl NamedFaults {
-    pub(super) fn new(inner: Arc<WebPkiServerVerifier>, roots: Arc<RootCertStore>) -> Self {
-        Self { inner, roots }
+    pub(super) fn new(
+        inner: Arc<WebPkiServerVerifier>,
+        roots: Arc<RootCertStore>,
+        given: Vec<CertificateDer<'static>>,
+    ) -> Self {
+        Self { inner, roots, given }
     }
 
     /// It names itself as issuer, and we do not trust that name.
@@ -40,6 +48,14 @@ impl ServerCertVerifier for NamedFaults {
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now);
         match verdict {
+            // Nobody but the user vouches for it, so no chain is left to look at. webpki looks at the time before it
+            // sees an authority, and at the name last. That the peer holds the key, the handshake's signature shows.
+            Err(Error::InvalidCertificate(CertificateError::Other(ref fault)))
+                if is_authority(fault) && self.given.iter().any(|given| given == end_entity) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
             // A self-signed certificate that is marked as a CA fails as `Other`: a CA must not be a server.
             Err(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)))
                 if self.is_untrusted_self(end_entity) =>
@@ -117,6 +133,11 @@ impl ServerCertVerifier for AnyCertificate {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// What webpki says of an authority's certificate that a server presents as its own.
+pub(super) fn is_authority(fault: &OtherError) -> bool {
+    matches!(fault.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// The mark that [`NamedFaults`] leaves in an error.

@@ -126,15 +126,10 @@ pub fn fuzz(log: &mut Log) -> Step {
     if !root().join("fuzz/Cargo.toml").exists() {
         return failed("no fuzz/Cargo.toml");
     }
-    if !tools::nightly() {
-        return skipped("cargo-fuzz needs a nightly toolchain");
-    }
     tools::require_cargo(log, "fuzz")?;
     for target in fuzz_targets()? {
-        let mut command = words(&format!("cargo +nightly fuzz run {target} -- -max_total_time=5 -timeout=10"));
-        for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"] {
-            command.env_remove(name);
-        }
+        let mut command = tools::unstable_cargo();
+        command.args(["fuzz", "run", &target, "--", "-max_total_time=5", "-timeout=10"]);
         log.run(&mut command)?;
     }
     Ok(())
@@ -142,7 +137,7 @@ pub fn fuzz(log: &mut Log) -> Step {
 
 pub fn deny(log: &mut Log) -> Step {
     tools::require_cargo(log, "deny")?;
-    log.run(&mut cargo("deny --all-features check licenses bans sources"))
+    log.run(&mut cargo("deny --workspace --all-features check licenses bans sources"))
 }
 
 pub fn tidy(log: &mut Log) -> Step {

@@ -43,9 +43,8 @@ cargo xtask COMMAND
 With CI=true in the environment a step of `test` that cannot run is a failure.";
 
 fn main() {
-    // Cargo puts its own target folder there, before any program's run path: the tests of an instrumented or a
-    // multi-threaded build would load the plain library. No thread runs yet.
-    std::env::remove_var("LD_LIBRARY_PATH");
+    util::forget_outer_cargo();
+    util::let_children_be_interrupted();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let rest: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
     let result = match args.first().map(String::as_str) {

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every step in order, a table at the end.
 
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use crate::build::{Executor, Sanitizer};
@@ -51,6 +52,7 @@ pub fn run(args: &[&str]) -> Result<(), String> {
     for (name, step) in chosen {
         let path = dir.join(format!("{name}.log"));
         let begun = Instant::now();
+        announce(name);
         let mut log = Log::file(&path).map_err(|error| error.to_string())?;
         let mut result = step(&mut log, &site);
         if let (true, Err(Stop::Skipped(why))) = (strict, &result) {
@@ -59,12 +61,20 @@ pub fn run(args: &[&str]) -> Result<(), String> {
         let row = Row { name, result, took: begun.elapsed() };
         println!("{}", row.line());
         if matches!(row.result, Err(Stop::Failed(_))) {
-            println!("---- {}\n{}----", path.display(), tail(&path));
+            print!("{}", tail(&path));
         }
         rows.push(row);
     }
     let _ = std::fs::remove_dir_all(&site.dir);
     summary(&rows)
+}
+
+/// Says that a step begins: some take minutes. On a terminal the line gives way to the step's result.
+fn announce(name: &str) {
+    let mut out = std::io::stdout();
+    let end = if out.is_terminal() { "\r" } else { "\n" };
+    // Output that goes nowhere is no reason to fail.
+    let _ = write!(out, "{name:<16} runs{end}").and_then(|()| out.flush());
 }
 
 struct Row {
@@ -114,21 +124,16 @@ fn choose(args: &[&str]) -> Result<Vec<(&'static str, Run)>, String> {
     Ok(STEPS.iter().filter(|(step, _)| names.contains(step)).copied().collect())
 }
 
-/// The end of a log: where a failure is.
+/// The end of a log, where a failure is, and where the rest lies.
 fn tail(path: &std::path::Path) -> String {
     let text = std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    let mut shown = String::new();
-    if lines.len() > TAIL_LINES {
-        shown += &format!("({} lines before)\n", lines.len() - TAIL_LINES);
-    }
-    for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
-        shown += &format!("{line}\n");
-    }
-    shown
+    let end = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    let indented: String = end.iter().map(|line| format!("    {line}\n")).collect();
+    format!("  the last {} of {} lines of {}:\n{indented}", end.len(), lines.len(), path.display())
 }
 
-const TAIL_LINES: usize = 200;
+const TAIL_LINES: usize = 60;
 
 #[cfg(test)]
 mod tests {
@@ -142,5 +147,17 @@ mod tests {
         assert!(choose(&["--only", "fmt,tody"]).is_err());
         assert!(choose(&["--only"]).is_err());
         assert!(choose(&["fmt"]).is_err());
+    }
+
+    /// Goal: a failure shows the end of its log, not all of it, and says where the rest is. Method: a long log.
+    #[test]
+    fn the_end_of_a_log() {
+        let path = std::env::temp_dir().join(format!("xtask-log-{}", std::process::id()));
+        std::fs::write(&path, (1..=100).map(|line| format!("line {line}\n")).collect::<String>()).unwrap();
+        let shown = tail(&path);
+        std::fs::remove_file(&path).unwrap();
+        let whole = format!("  the last 60 of 100 lines of {}:\n    line 41\n", path.display());
+        assert!(shown.starts_with(&whole) && shown.ends_with("    line 100\n"), "{shown}");
+        assert_eq!(shown.lines().count(), 61);
     }
 }

@@ -123,11 +123,50 @@ impl Drop for Server {
     }
 }
 
+/// What `cargo run` says of xtask is not for the commands that xtask starts: build scripts, ring's among them, watch
+/// these variables, and everything would be built anew whenever cargo is called with and without xtask in turns.
+pub fn forget_outer_cargo() {
+    // No thread runs yet.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_outer_cargo) {
+            std::env::remove_var(name);
+        }
+    }
+}
+
+/// Set by cargo for a program of a package; what a user sets, such as `CARGO_HOME`, is not among them.
+fn is_of_outer_cargo(name: &str) -> bool {
+    // The library path has cargo's own target folder first, before any program's run path: the tests of an
+    // instrumented or a multi-threaded build would load the plain library.
+    name.starts_with("CARGO_PKG_")
+        || name.starts_with("CARGO_MANIFEST_")
+        || matches!(
+            name,
+            "CARGO_BIN_NAME" | "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE" | "OUT_DIR" | "LD_LIBRARY_PATH"
+        )
+}
+
+/// A shell without job control starts what it puts in the background with SIGINT ignored, which children inherit;
+/// then nothing that is tested here could be interrupted. A handler that does nothing ignores a signal as well, and
+/// ends with the next exec.
+pub fn let_children_be_interrupted() {
+    extern "C" fn ignore(_: libc::c_int) {}
+    for signal in [libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: zero is a value of all fields of sigaction, and the call writes to it only.
+        let ignored = unsafe {
+            let mut present: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut present) == 0 && present.sa_sigaction == libc::SIG_IGN
+        };
+        if ignored {
+            // SAFETY: the handler does nothing, which is safe at any time.
+            unsafe { libc::signal(signal, ignore as *const () as libc::sighandler_t) };
+        }
+    }
+}
+
 pub fn cargo(args: &str) -> Command {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     command.args(args.split_whitespace());
-    // The outer cargo's own settings must not reach the inner one.
-    command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_PKG_NAME");
     command
 }
 
@@ -174,3 +213,44 @@ fn shown(command: &Command) -> String {
 }
 
 const STEP_SECONDS_MAX: u64 = 900;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: what the outer cargo says of xtask is told from what a user says to cargo. Method: names of both kinds.
+    #[test]
+    fn what_cargo_run_sets() {
+        for name in ["CARGO_PKG_VERSION_PRE", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "LD_LIBRARY_PATH"] {
+            assert!(is_of_outer_cargo(name), "{name}");
+        }
+        for name in ["CARGO", "CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_TERM_COLOR", "CARGO_BUILD_JOBS", "PATH"] {
+            assert!(!is_of_outer_cargo(name), "{name}");
+        }
+    }
+
+    /// Goal: a child can be interrupted though xtask was started with SIGINT ignored. Method: a shell that ignores it
+    /// starts this test again, and its child says what it ignores.
+    #[test]
+    fn children_can_be_interrupted() {
+        if std::env::var_os(INNER).is_some() {
+            let ignored = || {
+                let status = output(&mut words("cat /proc/self/status")).expect("a status");
+                let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("a line").trim();
+                u64::from_str_radix(line, 16).expect("a mask")
+            };
+            let both = 1 << (libc::SIGINT - 1) | 1 << (libc::SIGQUIT - 1);
+            assert_eq!(ignored() & both, both, "the shell did not ignore them");
+            let_children_be_interrupted();
+            assert_eq!(ignored() & both, 0);
+            return;
+        }
+        let program = std::env::current_exe().expect("this program");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' INT QUIT; exec \"$0\" --exact util::tests::children_can_be_interrupted"]);
+        let answer = output(shell.arg(program).env(INNER, "1")).expect("a passed test");
+        assert!(answer.contains("1 passed"), "{answer}");
+    }
+
+    const INNER: &str = "XTASK_TEST_INNER";
+}

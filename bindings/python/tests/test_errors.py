@@ -21,7 +21,9 @@ def fails(client, kind, url, phase, name, **options):
     assert error.phase == phase
     assert error.request.url == url and error.elapsed >= 0
     if phase:
-        assert error.host in ("localhost", "127.0.0.1", "name.invalid") and str(error).startswith(f"{error.host}: {phase}: ")
+        assert error.host in ("localhost", "127.0.0.1", "name.invalid") and f": {phase}: " in str(error)
+        # With the port where connecting failed.
+        assert str(error).partition(f": {phase}: ")[0].partition(":")[0] == error.host
         assert not str(error).startswith(f"{error.host}: {phase}: {phase}: ")
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind and str(again) == str(error)
@@ -258,6 +260,21 @@ def test_framing_headers_that_contradict(client, site, name):
     value = "chunked" if name == "transfer-encoding" else "7"
     with pytest.raises(exceptions.InvalidHeader):
         client.post(site.http + "/echo", content=b"abc", headers={name: value})
+
+
+def test_the_host_is_said_once(client, serve):
+    """Each message begins with the host, once: a refused connection, an answer that is none, a body cut short."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with pytest.raises(exceptions.ConnectError) as refused:
+        client.get(f"http://127.0.0.1:{port}/")
+    assert str(refused.value) == f"127.0.0.1:{port}: connect: connection refused (CONNECT_REFUSED)"
+    assert refused.value.host == "127.0.0.1"
+    for answer in (b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx"):
+        with pytest.raises(exceptions.HTTPError) as broken:
+            client.get(serve(lambda connection, _, answer=answer: connection.sendall(answer)).url)
+        assert str(broken.value).startswith("127.0.0.1: ") and str(broken.value).count("127.0.0.1") == 1
 
 
 def test_ca(tmp_path):

@@ -370,11 +370,14 @@ def describe(
     if not text:
         text = (_native.status_message(status) or b"").decode("utf-8", "replace")
     host = host_of(url or request.url) if request is not None else ""
-    # The library's sentence may begin with the same words.
-    for part in (phase, host):
-        if part and text.startswith(part + ": "):
-            text = text[len(part) + 2 :]
-    where = ": ".join(part for part in (host, phase) if part)
+    # The library's sentence begins with the same words: the phase, then the host, with its port where connecting failed.
+    if phase and text.startswith(phase + ": "):
+        text = text[len(phase) + 2 :]
+    host_shown = host
+    first, colon, rest = text.partition(": ")
+    if host and colon and any(first == name or first.startswith(name + ":") for name in (host, f"[{host}]")):
+        host_shown, text = first, rest
+    where = ": ".join(part for part in (host_shown, phase) if part)
     error = kind(f"{where}: {text} ({name})" if where else f"{text} ({name})")
     error.request, error.status, error.status_name = request, status, name
     error.phase, error.host, error.elapsed = phase, host, elapsed

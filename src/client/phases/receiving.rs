@@ -174,7 +174,9 @@ impl<N: Net> Receiving<N> {
 
     /// The stream ended inside a head. If not a byte came over a reused connection, it was dead before: ask again, if
     /// that is safe.
-    pub(super) fn ended(self, core: &mut Core<N>, error: HttpClientError) -> Outcome<N> {
+    pub(super) fn ended(mut self, core: &mut Core<N>, error: HttpClientError) -> Outcome<N> {
+        // What came with the end was not looked at while it was short: it may be no HTTP at all.
+        self.look_once(core)?;
         let silent = self.buffer.is_empty() && self.reader.interims() == 0;
         let untouched = self.unsent.as_ref().is_some_and(|upload| upload.head_sent == 0);
         if silent && self.connection.reused() && !core.retried && (untouched || core.plan.idempotent) {

@@ -56,6 +56,13 @@ pub(super) struct Outcome {
     pub(super) shared: Arc<RequestShared>,
 }
 
+/// Whatever a request fails with, it says first and once which host it is about.
+fn names_a_host_once(text: &str) -> bool {
+    let hosts = ["10.0.0.1:", "10.0.0.2:", "10.0.0.9:", "[::1]:", "a.test:", "nowhere.test:"];
+    let host = hosts.iter().find(|host| text.starts_with(*host));
+    host.is_some_and(|host| !text[host.len()..].trim_start().starts_with(&host[..host.len() - 1]))
+}
+
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         Self::with(Setup { seed, ..Setup::default() })
@@ -135,6 +142,9 @@ impl World {
             body.extend_from_slice(&into[..count]);
         }
         let error = shared.error();
+        if let Some(error) = &error {
+            assert!(names_a_host_once(&error.text), "{}", error.text);
+        }
         Outcome {
             states: states(shared),
             status: error.as_ref().map_or(Status::Ok, |error| error.status),

@@ -78,7 +78,7 @@ fn look_ups() {
         let (mut deny, jobs) = world(seed, RESOLVE, Decision::Deny);
         let outcome = deny.get(NAMED);
         assert_eq!((outcome.status, outcome.phase), (Status::Denied, Phase::Resolve));
-        assert_eq!(outcome.text, "the host denied the look-up of a.test");
+        assert_eq!(outcome.text, "a.test: the look-up was denied");
         assert_eq!(outcome.states, "init connecting error");
         assert_eq!(lock(&jobs)[0].run(), Status::JobCancelled);
         deny.settle();

@@ -49,6 +49,30 @@ fn methods_and_bodies() {
     }
 }
 
+/// Goal: an error names the host that it came from, once, also when the request began with another. Method: the second
+/// of two hosts refuses, answers nonsense, or ends too early.
+#[test]
+fn errors_name_the_host_they_came_from() {
+    let nonsense = |bytes: &[u8]| Wire::Script(vec![Op::ExpectWrite(1), Op::Bytes(bytes.to_vec()), Op::Eof]);
+    for (second, text) in [
+        (Wire::Refuse(1), "10.0.0.2:80: connection refused"),
+        (nonsense(b""), "10.0.0.2: the peer closed the connection without an answer"),
+        // Its end comes together with it, before it was looked at.
+        (nonsense(b"\x15\x03\x03\x00\x02\x02\x32"), "10.0.0.2: the peer speaks TLS on a plain-HTTP port"),
+        (nonsense(b"x\r\n\r\n"), "10.0.0.2: the answer is not HTTP/1.x: byte 0 does not fit `HTTP/`"),
+        (
+            nonsense(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
+            "10.0.0.2: the stream ended after 1 of 9 body bytes",
+        ),
+    ] {
+        let mut world = World::new(0);
+        world.script(vec![Op::ExpectWrite(1), moved(302, "http://10.0.0.2/b", "")]);
+        world.net.plan(second);
+        assert_eq!(world.get(URL).text, text);
+        world.settle();
+    }
+}
+
 /// Goal: the limit is ten; one more is an error, and none hands back the first 3xx.
 #[test]
 fn the_limit() {

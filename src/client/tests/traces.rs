@@ -104,7 +104,7 @@ fn a_refused_address_is_named() {
         assert_eq!(world.get(url).text, text);
         world.net.plan(Wire::Refuse(1));
         world.net.name("a.test", Lookup::Addresses(vec!["[::1]:0".parse().unwrap()]));
-        assert_eq!(world.get("http://a.test:81/").text, "[::1]:81: connection refused");
+        assert_eq!(world.get("http://a.test:81/").text, "a.test: [::1]:81: connection refused");
     }
 }
 

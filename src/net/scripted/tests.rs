@@ -128,7 +128,7 @@ fn lookups_come_out_as_planned() {
     assert_eq!(bench.net.lookup("::1", 1).try_recv(), Received::Value(Ok(vec!["[::1]:1".parse().expect("one")])));
     assert_eq!(
         bench.net.lookup("nowhere.test", 1).try_recv(),
-        Received::Value(Err(LookupError::NotFound("nowhere.test".to_owned())))
+        Received::Value(Err(LookupError::NotFound("no such name in the script".to_owned())))
     );
     let late = bench.net.lookup("late.test", 80);
     let never = bench.net.lookup("never.test", 80);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use crate::net::{Io, NetError, Socket};
@@ -67,6 +68,19 @@ pub(super) fn config(
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .expect("a certificate");
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+/// A server that presents a certificate without holding its key.
+pub(super) fn impostor(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let key = ring::sign::any_supported_type(&key).expect("a key");
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .expect("versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key))));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
 }

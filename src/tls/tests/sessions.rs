@@ -153,12 +153,12 @@ fn not_tls() {
     let http = b"HTTP/1.1 400 Bad Request\r\n\r\n";
     assert_eq!(first(http, 0), TlsError::NotTls("it answered with plain HTTP".to_owned()));
     assert_eq!(first(http, 1), TlsError::NotTls("it began with \"H\"".to_owned()));
-    assert_eq!(first(b"\x80\x01", 0), TlsError::NotTls("it began with byte 128".to_owned()));
+    assert_eq!(first(b"\x80\x01", 0), TlsError::NotTls("it began with the byte 128".to_owned()));
     assert_eq!(first(b"", 0), TlsError::ClosedInHandshake);
     assert_eq!(first(&[22, 3, 3, 0, 50, 2], 0), TlsError::ClosedInHandshake);
     let alert = first(&[21, 3, 3, 0, 2, 2, 40], 0);
     assert_eq!(alert.alert(), Some(40));
-    assert_eq!(alert.to_string(), "the server sent the TLS alert HandshakeFailure (40)");
+    assert_eq!(alert.to_string(), "the server sent the TLS alert handshake_failure (40)");
     // A record longer than is legal must be refused, not waited for.
     assert!(matches!(first(&[22, 3, 3, 0xff, 0xff, 0], 0), TlsError::PeerMisbehaved(_)));
 }
