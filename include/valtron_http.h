@@ -1200,10 +1200,11 @@ valtron_status valtron_request_wait(struct valtron_client *client,
 //
 // *request* and *info* are written when the call returns with VALTRON_OK, VALTRON_E_INTERRUPTED or
 // VALTRON_E_WAIT_TIMEOUT, and not before: a callback inside does not find the handle there. After the last two
-// valtron_request_wait and valtron_request_poll drive the request further, and only they: calls that drive the client
-// do not. With any other error there is no request, or no more, as with VALTRON_E_HANDLE_STALE if a callback freed
-// it; both are left as they were, and config->error is filled if none was made. VALTRON_OK says that *until* was reached or the request ended, well or not: see info->status. Any thread, any
-// number at once. Blocks and runs callbacks as valtron_request_wait. Errors: those of both.
+// valtron_request_wait and valtron_request_poll drive the request further, and only they: calls that drive the
+// client do not. With any other error there is no request, or no more, as with VALTRON_E_HANDLE_STALE if a callback
+// freed it; both are left as they were, and config->error is filled if none was made. VALTRON_OK says that *until*
+// was reached or the request ended, well or not: see info->status. Any thread, any number at once. Blocks and runs
+// callbacks as valtron_request_wait. Errors: those of both.
 valtron_status valtron_client_perform(struct valtron_client *client,
                                       const struct valtron_request_config *config,
                                       uint32_t until,
@@ -1226,8 +1227,9 @@ valtron_status valtron_request_head(struct valtron_client *client,
 // not 0) is the body's end.
 //
 // Any thread, but only one per request at a time, which is the caller's duty: two at once get the bytes in no order
-// that can be told. Blocks on nothing: VALTRON_E_WOULD_BLOCK if nothing is there yet. Once the request failed and what came before is read: its own error. Further errors:
-// VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT, _HANDLE*, _FORKED, _POISONED.
+// that can be told. Blocks on nothing: VALTRON_E_WOULD_BLOCK if nothing is there yet. Once the request failed and
+// what came before is read: its own error. Further errors: VALTRON_E_NULL_CLIENT, _NULL_BUFFER, _NULL_OUTPUT,
+// _HANDLE*, _FORKED, _POISONED.
 valtron_status valtron_request_read(struct valtron_client *client,
                                     valtron_request request,
                                     uint8_t *buffer,
@@ -1238,7 +1240,8 @@ valtron_status valtron_request_read(struct valtron_client *client,
 // valtron_request_consume. VALTRON_OK with 0 is the body's end.
 //
 // The library owns them; they live until consume, read or free of this request, so none of these may be called
-// elsewhere while they are used. Any thread, one per request at a time. Blocks on nothing. Errors: as valtron_request_read.
+// elsewhere while they are used. Any thread, one per request at a time. Blocks on nothing. Errors: as
+// valtron_request_read.
 valtron_status valtron_request_peek(struct valtron_client *client,
                                     valtron_request request,
                                     const uint8_t **bytes,

@@ -81,7 +81,7 @@ fn a_trusted_self_signed_certificate() {
     for ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained), IsCa::Ca(BasicConstraints::Constrained(0))] {
         for ((host, year, wrong), version) in cases.iter().flat_map(|case| versions.map(|version| (case, version))) {
             let mut params = params(&["example.test"]);
-            params.is_ca = ca.clone();
+            params.is_ca = ca;
             params.not_before = date_time_ymd(*year, 1, 1);
             params.not_after = date_time_ymd(if *year == 2001 { 4000 } else { year + 1 }, 1, 1);
             let key = KeyPair::generate().expect("a key");
