@@ -11,6 +11,7 @@
 //! A call of [`Executor::run_once`] is a sequence of *turns*. A turn takes in what came from all four sides, then
 //! gives each task that is ready one step. All of a turn shares one `now`.
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Duration;
@@ -97,7 +98,29 @@ pub struct Executor {
     // Kept for their allocations.
     woken: Vec<Entry>,
     staged: Vec<Staged>,
+    /// What came in, beyond what one turn takes.
+    backlog: Backlog,
 }
+
+/// New work, wakes and deadlines that wait for the next turn.
+#[derive(Default)]
+struct Backlog {
+    staged: VecDeque<Staged>,
+    woken: VecDeque<Entry>,
+    due: bool,
+}
+
+impl Backlog {
+    fn is_empty(&self) -> bool {
+        self.staged.is_empty() && self.woken.is_empty() && !self.due
+    }
+}
+
+/// New tasks, wakes and deadlines that one turn takes in, of each kind: a few hundred nanoseconds each, so that taking
+/// in ten thousand does not outlast a budget. Children that a step lifts are taken in at once.
+const INTAKE_MAX: usize = 256;
+/// The same after a step that spawned: what it scheduled, if not many others wait to be taken in.
+const SPAWNED_MAX: usize = 16;
 
 impl Executor {
     /// An executor over `poller`, which reads the time from `clock`.
@@ -125,6 +148,7 @@ impl Executor {
             label: 0,
             woken: Vec::new(),
             staged: Vec::new(),
+            backlog: Backlog::default(),
         }
     }
 
@@ -152,7 +176,7 @@ impl Executor {
     /// once while tasks are ready. Runs no task: call [`run_ready`](Self::run_ready) after it. A signal ends it
     /// with [`io::ErrorKind::Interrupted`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        if !self.queues.is_empty() {
+        if !self.queues.is_empty() || !self.backlog.is_empty() {
             // Only a look, so that the sockets of parked tasks do not starve behind one that is always ready.
             return self.look(Some(Duration::ZERO));
         }
@@ -226,10 +250,20 @@ impl Executor {
                 progressed = false;
             }
             self.take_staged();
+            self.take_backlog(INTAKE_MAX);
             self.take_wakes();
             self.fire_timers(now);
             if self.queues.is_empty() {
-                break;
+                if self.backlog.is_empty() {
+                    break;
+                }
+                // Wakes of tasks that are gone: they cost time, too.
+                now = self.source.read();
+                if now >= end {
+                    break;
+                }
+                look = false;
+                continue;
             }
             let steps = self.queues.len();
             now = self.source.read();
@@ -258,7 +292,8 @@ impl Executor {
     }
 
     fn has_work(&self) -> bool {
-        !self.queues.is_empty() || self.shared.is_filled() || !self.shared.wakes.is_empty()
+        let shared = &self.shared;
+        !self.queues.is_empty() || !self.backlog.is_empty() || shared.is_filled() || !shared.wakes.is_empty()
     }
 
     /// Leaves the poller's handle readable if there is work, or armed so that the first work to come makes it so.
@@ -266,7 +301,10 @@ impl Executor {
         if !self.shared.host_waits.load(Ordering::SeqCst) {
             return;
         }
-        let idle = self.queues.is_empty() && self.shared.wakes.prepare_sleep() && !self.shared.has_staged();
+        let idle = self.queues.is_empty()
+            && self.backlog.is_empty()
+            && self.shared.wakes.prepare_sleep()
+            && !self.shared.has_staged();
         if !idle {
             self.shared.wakes.end_sleep();
             self.shared.poller.notify();
@@ -291,13 +329,15 @@ impl Executor {
     fn take_wakes(&mut self) {
         let mut woken = std::mem::take(&mut self.woken);
         self.shared.wakes.drain(&mut woken);
-        for entry in woken.drain(..) {
+        self.backlog.woken.extend(woken.drain(..));
+        self.woken = woken;
+        for _ in 0..INTAKE_MAX {
+            let Some(entry) = self.backlog.woken.pop_front() else { break };
             // A clear bit means that a step began after this wake, and saw what it was about.
             if let Some(slot) = self.table.get_mut(entry).filter(|slot| slot.waker.is_notified()) {
                 ready(slot, &mut self.queues);
             }
         }
-        self.woken = woken;
     }
 
     fn next_deadline(&mut self) -> Option<Instant> {
@@ -305,7 +345,11 @@ impl Executor {
     }
 
     fn fire_timers(&mut self, now: Instant) {
+        self.backlog.due = false;
+        let mut fired = 0;
         while let Some(entry) = self.timers.pop_due(now, |at, entry| self.table.is_due_at(entry, at)) {
+            fired += 1;
+            self.backlog.due = fired == INTAKE_MAX;
             let Some(slot) = self.table.get_mut(entry) else { continue };
             slot.deadline = None;
             if slot.wait.is_some() {
@@ -313,36 +357,59 @@ impl Executor {
                 self.stats.deadlines += 1;
                 ready(slot, &mut self.queues);
             }
+            if self.backlog.due {
+                break;
+            }
         }
     }
 
     pub(super) fn take_staged(&mut self) {
         let mut staged = std::mem::take(&mut self.staged);
         self.shared.take_staged(&mut staged);
-        for Staged { entry, work, parent, lifted } in staged.drain(..) {
-            let task = match work {
-                Work::Task(task) => task,
-                Work::Make(make) => match catch_unwind(AssertUnwindSafe(|| make())) {
-                    Ok(task) => task,
-                    Err(payload) => {
-                        self.stats.panics += 1;
-                        drop_guarded(payload);
-                        self.shared.release(entry);
-                        continue;
-                    }
-                },
-            };
-            let waker = TaskWaker::new(entry, self.shared.wakes.clone());
-            let mut slot = TaskSlot::new(entry, task, waker, parent);
-            slot.queued = true;
-            self.table.insert(slot);
-            if lifted {
-                self.queues.push_lifted(entry);
-            } else {
-                self.queues.push(entry);
+        for one in staged.drain(..) {
+            match one.lifted {
+                true => self.take_in(one),
+                false => self.backlog.staged.push_back(one),
             }
         }
         self.staged = staged;
+    }
+
+    /// What a step spawned.
+    pub(super) fn take_spawned(&mut self) {
+        self.take_staged();
+        self.take_backlog(SPAWNED_MAX);
+    }
+
+    fn take_backlog(&mut self, max: usize) {
+        for _ in 0..max {
+            let Some(staged) = self.backlog.staged.pop_front() else { break };
+            self.take_in(staged);
+        }
+    }
+
+    fn take_in(&mut self, Staged { entry, work, parent, lifted }: Staged) {
+        let task = match work {
+            Work::Task(task) => task,
+            Work::Make(make) => match catch_unwind(AssertUnwindSafe(|| make())) {
+                Ok(task) => task,
+                Err(payload) => {
+                    self.stats.panics += 1;
+                    drop_guarded(payload);
+                    self.shared.release(entry);
+                    return;
+                }
+            },
+        };
+        let waker = TaskWaker::new(entry, self.shared.wakes.clone());
+        let mut slot = TaskSlot::new(entry, task, waker, parent);
+        slot.queued = true;
+        self.table.insert(slot);
+        if lifted {
+            self.queues.push_lifted(entry);
+        } else {
+            self.queues.push(entry);
+        }
     }
 }
 
@@ -350,7 +417,8 @@ impl Drop for Executor {
     /// Drops all tasks, one guarded from the other; whoever waits for their results sees closed channels.
     fn drop(&mut self) {
         // Tasks may spawn while they are dropped; closed comes first, so that this has an end.
-        for staged in self.shared.close() {
+        let backlog = std::mem::take(&mut self.backlog.staged);
+        for staged in self.shared.close().into_iter().chain(backlog) {
             self.shared.release(staged.entry);
             drop_guarded(staged.work);
         }

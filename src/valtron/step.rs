@@ -80,7 +80,7 @@ impl Executor {
             State::Done | State::Progressed => self.requeue(entry),
             State::Spawned | State::SpawnFailed => {
                 self.requeue(entry);
-                self.take_staged();
+                self.take_spawned();
             }
             State::Delayed(delay) => {
                 let at = self.now.now().after(delay);

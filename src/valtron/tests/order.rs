@@ -263,3 +263,50 @@ fn a_seed_is_an_order() {
     assert_eq!(run(1), run(1));
     assert!((2..10).any(|seed| run(seed) != run(1)));
 }
+
+/// Goal: a turn takes in so much of what is new, and no more, so that a budget is kept however much comes at once; and
+/// nothing is lost or reordered by that. Method: many tasks, wakes and deadlines, one turn at a time.
+#[test]
+fn a_turn_takes_in_a_bounded_number() {
+    let clock = StoppedClock::default();
+    let mut executor = Executor::new(Arc::new(HostPoller::new()), Arc::new(clock.clone()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let many = 1_000;
+    for index in 0..many {
+        let seen = seen.clone();
+        let mut steps = 0;
+        executor.handle().spawn(erased(from_fn(move || {
+            steps += 1;
+            lock(&seen).push(index);
+            let at = Instant::default().after(Duration::from_secs(1));
+            (steps < 2).then_some(TaskStatus::Pending(Wait::until(at)))
+        })));
+    }
+    for due in [false, true] {
+        let mut turns = 0;
+        loop {
+            let turn = executor.run_once(Duration::ZERO);
+            assert!(turn.polls <= 256, "{}", turn.polls);
+            turns += 1;
+            if !turn.work_left {
+                break;
+            }
+        }
+        assert!((4..=6).contains(&turns), "{due}: {turns}");
+        let order: Vec<_> = std::mem::take(&mut *lock(&seen));
+        if !due {
+            assert_eq!(order, (0..many).collect::<Vec<_>>());
+        }
+        assert_eq!(order.len(), many);
+        clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(executor.task_count(), 0);
+    // What was never taken in is given back.
+    for _ in 0..many {
+        executor.handle().spawn(erased(from_fn(|| Some(TaskStatus::Init))));
+    }
+    executor.run_once(Duration::ZERO);
+    let handle = executor.handle();
+    drop(executor);
+    assert_eq!(handle.task_count(), 0);
+}
