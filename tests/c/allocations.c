@@ -83,6 +83,8 @@ static void waiting(void) {
 enum { BY_PEEK, BY_SMALL_READ, BY_DIRECT_READ, WAYS };
 static const char *const way_names[WAYS] = {"peek and consume", "small reads", "direct reads"};
 
+/* The library's default, which a reader that is slower than the peer finds full. */
+#define BUFFER_BYTES (256 * 1024)
 #define BODY_BYTES (16 << 20)
 /* What is looked at: buffers have grown by then, and the end does not count. */
 #define STEADY_FROM (4 << 20)
@@ -103,11 +105,25 @@ static size_t take(valtron_client *client, valtron_request request, int way) {
     return len;
 }
 
+/* Lets the buffer run full and drains half of it, until it has all the pieces that it can need. */
+static uint64_t warm_up(valtron_client *client, valtron_request request) {
+    uint64_t received = 0;
+    while (received < STEADY_FROM / 2) {
+        valtron_event event;
+        frame(client, &event, 1);
+        if (look(client, request).body_buffered < BUFFER_BYTES - 32768) continue;
+        for (uint64_t until = received + BUFFER_BYTES * 9 / 16; received < until;) {
+            received += take(client, request, BY_SMALL_READ);
+        }
+    }
+    return received;
+}
+
 /* Blocks taken while 10 MiB in the middle of a body pass. */
 static long flowing(const char *base, int way) {
     valtron_client *client = client_new();
     valtron_request request = request_new(client, text("%s/bytes/%d", base, BODY_BYTES));
-    uint64_t received = 0;
+    uint64_t received = warm_up(client, request);
     long before = -1, after = -1;
     for (int over = 0; !over;) {
         valtron_event event = {0};
