@@ -9,18 +9,19 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// The first piece of a body starts this small: most bodies are.
 const FIRST_PIECE_BYTES: usize = 4 * 1024;
 
-/// Consumed pieces kept for the bytes to come: as many as the usual bound of a buffer, so that a steady download
-/// allocates nothing.
-const SPARES_MAX: usize = 4;
+/// Emptied pieces kept for bytes to come: as many as a buffer of the default size can lie in (four full ones, or fewer
+/// and a part of one at either end, with the small first one between), so that a body that flows takes no memory.
+const SPARE_PIECES_MAX: usize = 6;
 
 /// A bounded queue of bytes.
 #[derive(Debug, Default)]
 pub struct BodyBuffer {
+    /// The first `filled` hold bytes; those behind them are empty, and kept for their memory.
     pieces: VecDeque<Vec<u8>>,
+    filled: usize,
     /// Consumed bytes of the front piece.
     offset: usize,
     len: usize,
-    spares: Vec<Vec<u8>>,
     /// Not the first piece any more.
     grown: bool,
     /// How long the body is, if that is known.
@@ -40,14 +41,18 @@ impl BodyBuffer {
     /// Appends all of `bytes`. The caller keeps the bound; see [`len`](Self::len).
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), NoMemory> {
         while !bytes.is_empty() {
-            let room = self.pieces.back().map_or(0, |piece| piece.capacity() - piece.len());
+            let last = self.filled.checked_sub(1).and_then(|last| self.pieces.get_mut(last));
+            let room = last.as_ref().map_or(0, |piece| piece.capacity() - piece.len());
             if room == 0 {
-                let piece = self.new_piece(bytes.len())?;
-                self.pieces.push_back(piece);
+                if self.filled == self.pieces.len() {
+                    let piece = self.new_piece(bytes.len())?;
+                    self.pieces.push_back(piece);
+                }
+                self.filled += 1;
                 continue;
             }
             let part = bytes.len().min(room);
-            if let Some(piece) = self.pieces.back_mut() {
+            if let Some(piece) = last {
                 // Within capacity: the memory stays where it is, and so does what a host looks at.
                 piece.extend_from_slice(&bytes[..part]);
             }
@@ -59,6 +64,7 @@ impl BodyBuffer {
 
     /// The oldest bytes, in place. They stay put until [`consume`](Self::consume).
     pub fn peek(&self) -> &[u8] {
+        // A spare is empty, and no byte of one was consumed.
         self.pieces.front().map_or(&[], |piece| &piece[self.offset..])
     }
 
@@ -68,7 +74,8 @@ impl BodyBuffer {
             return false;
         }
         self.len -= count;
-        while let Some(front) = self.pieces.front() {
+        while self.filled > 0 {
+            let Some(front) = self.pieces.front() else { return true };
             let left = front.len() - self.offset;
             if count < left {
                 self.offset += count;
@@ -76,11 +83,11 @@ impl BodyBuffer {
             }
             count -= left;
             self.offset = 0;
+            self.filled -= 1;
             if let Some(mut piece) = self.pieces.pop_front() {
-                piece.clear();
-                // A small first piece is not worth keeping once larger ones come.
-                if self.spares.len() < SPARES_MAX && piece.capacity() >= PIECE_BYTES {
-                    self.spares.push(piece);
+                if self.pieces.len() - self.filled < SPARE_PIECES_MAX {
+                    piece.clear();
+                    self.pieces.push_back(piece);
                 }
             }
             if count == 0 {
@@ -114,9 +121,6 @@ impl BodyBuffer {
     }
 
     fn new_piece(&mut self, wanted: usize) -> Result<Vec<u8>, NoMemory> {
-        if let Some(spare) = self.spares.pop() {
-            return Ok(spare);
-        }
         let size = match (self.grown, self.total) {
             (true, _) => PIECE_BYTES,
             (false, Some(total)) if total < FIRST_PIECE_BYTES as u64 => wanted.max(total as usize),
@@ -153,6 +157,33 @@ mod tests {
         }
         assert!(out == all);
         assert!(buffer.is_empty());
+    }
+
+    /// Goal: once a buffer has been full, it takes no memory. Method: fill and drain it in parts; the pieces stay.
+    #[test]
+    fn a_flow_takes_no_memory() {
+        let mut buffer = BodyBuffer::default();
+        buffer.push(b"the small first piece").unwrap();
+        buffer.push(&[0; 256 * 1024 - 21]).unwrap();
+        let addresses = |buffer: &BodyBuffer| {
+            let mut list: Vec<_> = buffer.pieces.iter().map(|piece| (piece.as_ptr(), piece.capacity())).collect();
+            list.sort();
+            list
+        };
+        buffer.consume(1);
+        buffer.push(&[0]).unwrap();
+        let before = addresses(&buffer);
+        for step in 1..2_000 {
+            let part = step * 61 % buffer.len();
+            buffer.consume(part);
+            buffer.push(&vec![1; part]).unwrap();
+        }
+        assert_eq!(buffer.len(), 256 * 1024);
+        let after = addresses(&buffer);
+        assert!(before.iter().all(|piece| after.contains(piece)), "{before:?} {after:?}");
+        assert!(after.len() <= SPARE_PIECES_MAX);
+        assert!(buffer.consume(256 * 1024) && buffer.is_empty() && buffer.peek().is_empty());
+        assert_eq!(addresses(&buffer), after);
     }
 
     /// Goal: peeked memory does not move while bytes arrive. Method: compare the address before and after many

@@ -5,6 +5,7 @@ mod build;
 mod c_tests;
 mod checks;
 mod demo;
+mod game;
 mod header;
 mod install;
 mod interop;

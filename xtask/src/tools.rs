@@ -20,6 +20,10 @@ const NEEDED: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("strace", "strace"),
     ("valgrind", "valgrind"),
+    // The game loop's window, and a screen for it.
+    ("sdl2-config", "libsdl2-dev"),
+    ("xvfb-run", "xvfb"),
+    ("xauth", "xauth"),
     // A compiler with the sources of its standard library, for ThreadSanitizer and wasm32.
     ("/usr/bin/rustc", "rustc-web"),
     ("/usr/bin/cargo", "cargo-web"),
@@ -34,6 +38,7 @@ const FOR_BENCH: &[(&str, &str)] = &[
     ("strace", "strace"),
     ("valgrind", "valgrind"),
     ("curl-config", "libcurl4-openssl-dev"),
+    ("sdl2-config", "libsdl2-dev"),
 ];
 
 /// All that `bench` needs is there afterwards.

@@ -113,6 +113,7 @@ fn measure(options: &Options) -> Result<(), Stop> {
 /// The server alone, for a client or profiler started by hand.
 fn serve(nginx: &server::Nginx) -> Result<(), Stop> {
     println!("{}/small {}/large {}/small {}", nginx.http, nginx.http, nginx.https, nginx.ca_file.display());
+    println!("without resumption: {}/frame", nginx.fresh);
     println!("runs until standard input ends");
     let mut sink = [0; 256];
     while std::io::Read::read(&mut std::io::stdin(), &mut sink)? > 0 {}

@@ -12,12 +12,16 @@ use crate::util::{failed, root, Server, Stop};
 pub const SMALL_BYTES: u64 = 1024;
 /// For counting, where everything takes fifty times as long.
 pub const MEDIUM_BYTES: u64 = 16 << 20;
+/// What the frames of a game fetch.
+pub const FRAME_BYTES: u64 = 64 << 10;
 pub const LARGE_BYTES: u64 = 256 << 20;
 
 /// A running nginx; it and its files go with this value.
 pub struct Nginx {
     pub http: String,
     pub https: String,
+    /// As `https`, but no session is ever resumed.
+    pub fresh: String,
     /// The authority of the server's certificate, alone.
     pub ca_file: PathBuf,
     /// The same after the system's authorities, as a host would have it; not there if the system has none.
@@ -35,18 +39,20 @@ impl Nginx {
         let mut nginx = Nginx {
             http: String::new(),
             https: String::new(),
+            fresh: String::new(),
             ca_file: dir.join("ca.pem"),
             ca_bundle: None,
             process: None,
             dir,
         };
         nginx.write_files()?;
-        let (http, https) = (free_port()?, free_port()?);
+        let (http, https, fresh) = (free_port()?, free_port()?, free_port()?);
         let template = std::fs::read_to_string(root().join("benches/nginx.conf"))?;
         let text = template
             .replace("@DIR@", &nginx.dir.display().to_string())
             .replace("@HTTP@", &http.to_string())
             .replace("@HTTPS@", &https.to_string())
+            .replace("@FRESH@", &fresh.to_string())
             // The master runs as whoever measures; a worker under another user could not read the files.
             .replace("@USER@", if is_root() { "user root;" } else { "" })
             .replace("@CORE@", &format!("{:b}", 1u64 << core));
@@ -59,9 +65,10 @@ impl Nginx {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         end_with_parent(&mut command);
         nginx.process = Some(Server(command.spawn()?));
-        nginx.await_ports(&[http, https])?;
+        nginx.await_ports(&[http, https, fresh])?;
         nginx.http = format!("http://127.0.0.1:{http}");
         nginx.https = format!("https://127.0.0.1:{https}");
+        nginx.fresh = format!("https://127.0.0.1:{fresh}");
         Ok(nginx)
     }
 
@@ -78,6 +85,7 @@ impl Nginx {
         }
         let bytes: Vec<u8> = (0..1 << 20).map(|i: u32| (i % 251) as u8).collect();
         std::fs::write(self.dir.join("root/small"), &bytes[..SMALL_BYTES as usize])?;
+        std::fs::write(self.dir.join("root/frame"), &bytes[..FRAME_BYTES as usize])?;
         for (name, size) in [("medium", MEDIUM_BYTES), ("large", LARGE_BYTES)] {
             let mut file = std::fs::File::create(self.dir.join("root").join(name))?;
             for _ in 0..size >> 20 {
