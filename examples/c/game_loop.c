@@ -329,8 +329,9 @@ static void print_spread(const char *name, struct spread spread) {
 static void print_json(double seconds, int with_samples) {
     struct game_counts counts = downloads_counts();
     struct game_hitches hitches;
-    printf("{\"library\": \"%s\", \"build\": \"%s\", \"mode\": \"%s\", \"budget_us\": %llu, \"downloads\": %d, ", downloads_library(),
-           downloads_build(), options.mode == GAME_TAKEN ? "taken" : "inline", (unsigned long long)budget_us, options.downloads);
+    printf("{\"library\": \"%s\", \"build\": \"%s\", \"mode\": \"%s\", \"budget_us\": %llu, \"downloads\": %d, ",
+           downloads_library(), downloads_build(), options.mode == GAME_TAKEN ? "taken" : "inline",
+           (unsigned long long)budget_us, options.downloads);
     print_spread("poll_cpu_us", spread_of(offsetof(struct sample, poll_cpu)));
     print_spread("poll_wall_us", spread_of(offsetof(struct sample, poll_wall)));
     print_spread("net_cpu_us", spread_of(offsetof(struct sample, net_cpu)));

@@ -30,8 +30,11 @@ impl<N: Net> Core<N> {
         self.shared.reach(milestone, self.context.net.now());
     }
 
-    /// A connection from the pool, or the start of a new one.
+    /// A connection from the pool, or the start of a new one; `fresh`: since the pool's turned out dead.
     pub(in crate::client) fn connect(&mut self, fresh: bool) -> Outcome<N> {
+        if fresh {
+            self.context.host.connections_reused.fetch_sub(1, Ordering::Relaxed);
+        }
         self.enter(HttpRequestState::Connecting, None);
         self.reach(Milestone::Queued);
         let origin = self.plan.target.origin().clone();

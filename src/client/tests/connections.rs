@@ -119,6 +119,8 @@ fn death_of_a_reused_connection() {
                 world.get(URL);
                 let outcome = world.run(config);
                 assert_eq!(outcome.states, states);
+                let counted = world.host.connections_reused.load(std::sync::atomic::Ordering::Relaxed);
+                assert_eq!(counted, u64::from(connections == 1), "one that was dead served nobody");
                 assert_eq!(outcome.status == Status::Ok, connections == 2);
                 assert_eq!(world.net.opened().len(), connections);
                 world.settle();
