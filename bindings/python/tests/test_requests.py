@@ -307,6 +307,7 @@ def test_raise_for_status(client, site):
         with pytest.raises(valtron_http.HTTPStatusError, match=f"{kind} error {code}") as caught:
             response.raise_for_status()
         assert caught.value.response is response and caught.value.request is response.request
+        assert caught.value.host == "127.0.0.1" and caught.value.elapsed > 0
     assert client.get(site.http + "/status/304").raise_for_status()
 
 

@@ -6,7 +6,7 @@ from _thread import RLock
 
 from . import _native
 from ._codes import codes
-from ._exchange import READ_BYTES, Exchange, RawHead, steps
+from ._exchange import READ_BYTES, Exchange, RawHead, host_of, steps
 from ._models import Headers, Request, Step, Timings, redacted
 from .exceptions import HTTPError, HTTPStatusError, ResponseNotRead, StreamClosed, StreamConsumed
 
@@ -119,7 +119,9 @@ class Response:
             return self
         side = "Client" if self.status_code < 500 else "Server"
         phrase = self.reason_phrase or codes.get_reason_phrase(self.status_code)
-        raise HTTPStatusError(f"{side} error {self.status_code} {phrase} for {redacted(self.url)}", response=self)
+        error = HTTPStatusError(f"{side} error {self.status_code} {phrase} for {redacted(self.url)}", response=self)
+        error.request, error.host, error.elapsed = self.request, host_of(self.url), self.elapsed.total_seconds()
+        raise error
 
     @property
     def links(self) -> dict[str, dict[str, str]]:
