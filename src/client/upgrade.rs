@@ -140,7 +140,7 @@ impl<N: Net> TlsUpgradeTask<N> {
         self.offered()
     }
 
-    /// The cryptography is done in this turn. Without, it only puts a question or moves bytes, and must not pass for it.
+    /// The cryptography is done in this turn. One that puts a question or moves bytes must not pass for it.
     fn computes(&mut self) {
         self.kind = if self.steps == 0 { StepKind::TlsStart } else { StepKind::TlsHandshake };
     }
