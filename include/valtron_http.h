@@ -248,16 +248,16 @@
 // Step: none was counted.
 #define VALTRON_STEP_NONE 0
 
-// Step: a request begins: a kept connection or a new one, and its head.
+// Step: a request begins: a kept connection or a new one, the bytes of a handshake, its head.
 #define VALTRON_STEP_START 1
 
 // Step: a name is looked up, addresses are tried.
 #define VALTRON_STEP_RESOLVE 2
 
-// Step: a TLS handshake begins: keys are made.
+// Step: a TLS handshake begins: keys are made, unless the host took that.
 #define VALTRON_STEP_TLS_START 3
 
-// Step: one record of a TLS handshake, certificates and signatures included.
+// Step: one record of a TLS handshake, certificates and signatures included, unless the host took that.
 #define VALTRON_STEP_TLS_HANDSHAKE 4
 
 // Step: head and body go out.

@@ -122,6 +122,7 @@ impl<N: Net> TlsUpgradeTask<N> {
 
     fn run_step(&mut self, session: Option<Box<TlsSession>>) -> Result<Turn, HttpClientError> {
         let Some(id) = self.ask else {
+            self.computes();
             let outcome = self.work(session)();
             return self.stepped(outcome);
         };
@@ -139,6 +140,11 @@ impl<N: Net> TlsUpgradeTask<N> {
         self.offered()
     }
 
+    /// The cryptography is done in this turn. One that puts a question or moves bytes must not pass for it.
+    fn computes(&mut self) {
+        self.kind = if self.steps == 0 { StepKind::TlsStart } else { StepKind::TlsHandshake };
+    }
+
     fn offered(&mut self) -> Result<Turn, HttpClientError> {
         let State::Offered(offered) = &mut self.state else { return Ok(Turn::Again) };
         let outcome = match offered.poll(&self.context) {
@@ -147,10 +153,12 @@ impl<N: Net> TlsUpgradeTask<N> {
             Offer::Run(work, place) => {
                 // Who leaves one step to the library leaves it the rest.
                 self.ask = None;
+                self.computes();
                 run_here(work, &place)
             }
             Offer::Expired(work, place) => {
                 self.context.count_hitch();
+                self.computes();
                 run_here(work, &place)
             }
             Offer::Denied => {
@@ -246,7 +254,7 @@ impl<N: Net> TaskIterator for TlsUpgradeTask<N> {
 
     fn next(&mut self) -> Option<TaskStatus<(), Wait, NoAction>> {
         self.request.count_poll();
-        self.kind = if self.steps == 0 { StepKind::TlsStart } else { StepKind::TlsHandshake };
+        self.kind = StepKind::Start;
         if self.answer.as_ref().is_none_or(oneshot::Sender::is_closed) {
             return None;
         }

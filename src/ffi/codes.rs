@@ -301,13 +301,13 @@ pub const VALTRON_SPAWN_RESOLVE: u32 = 4;
 
 /// Step: none was counted.
 pub const VALTRON_STEP_NONE: i32 = 0;
-/// Step: a request begins: a kept connection or a new one, and its head.
+/// Step: a request begins: a kept connection or a new one, the bytes of a handshake, its head.
 pub const VALTRON_STEP_START: i32 = 1;
 /// Step: a name is looked up, addresses are tried.
 pub const VALTRON_STEP_RESOLVE: i32 = 2;
-/// Step: a TLS handshake begins: keys are made.
+/// Step: a TLS handshake begins: keys are made, unless the host took that.
 pub const VALTRON_STEP_TLS_START: i32 = 3;
-/// Step: one record of a TLS handshake, certificates and signatures included.
+/// Step: one record of a TLS handshake, certificates and signatures included, unless the host took that.
 pub const VALTRON_STEP_TLS_HANDSHAKE: i32 = 4;
 /// Step: head and body go out.
 pub const VALTRON_STEP_SEND: i32 = 5;
