@@ -74,27 +74,51 @@ fn keep_alive(log: &mut Log, site: &Site, library: &Library) -> Step {
     Ok(())
 }
 
+/// What is polled, and how it must end.
+const POLLED: [(&str, &str); 7] = [
+    ("OK", "/hello"),
+    ("OK", "/chain"),
+    ("OK", "/bytes/1000000"),
+    ("OK", "/slow?ms=100"),
+    ("TIMEOUT_FIRST_BYTE", "/stall/head"),
+    ("TIMEOUT_FIRST_BYTE", "/stall/headers"),
+    ("TIMEOUT_IDLE", "/stall/body"),
+];
+
+/// The stalled ones take half a second of polls each, all at once; a trace with fewer calls shows nothing.
+const CALLS_MIN: usize = 1_000;
+
 fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
     let program = compile(log, "polls", library)?;
-    let file = out_dir().join("syscalls-polls.txt");
-    let mut command = words("strace -f -o");
-    command.arg(&file).arg(&program);
     let (http, https) = (site_url(site, "VALTRON_SITE_HTTP")?, site_url(site, "VALTRON_SITE_HTTPS")?);
-    for path in ["/hello", "/chain", "/bytes/1000000", "/slow?ms=100", "/stall/head", "/stall/headers", "/stall/body"] {
-        command.arg(format!("{http}{path}"));
-        command.arg(format!("{https}{path}"));
+    let mut all = Vec::new();
+    for (status, path) in POLLED {
+        all.push(format!("{status}={http}{path}"));
+        // From https back to http.
+        let status = if path == "/chain" { "OK|INSECURE_REDIRECT" } else { status };
+        all.push(format!("{status}={https}{path}"));
     }
-    command.arg(format!("{}/", site_url(site, "VALTRON_SITE_STALL_TLS")?));
-    command.arg("http://127.0.0.1:1/").arg("http://no-such-name.invalid/");
-    log.run(&mut command)?;
-    let trace = std::fs::read_to_string(&file)?;
-    let found = blocking(&trace).map_err(Stop::Failed)?;
-    log.line(&format!("polls: {} calls of the polling thread, {} of them futex", found.calls, found.futexes));
-    if !found.bad.is_empty() {
-        return failed(format!(
-            "the polling thread made calls that can block:\n{}",
-            found.bad[..found.bad.len().min(20)].join("\n")
-        ));
+    all.push(format!("TIMEOUT_TLS={}/", site_url(site, "VALTRON_SITE_STALL_TLS")?));
+    all.push("CONNECT_REFUSED=http://127.0.0.1:1/".to_owned());
+    all.push("NAME_NOT_FOUND|NAME_FAILED=http://no-such-name.invalid/".to_owned());
+    let read = vec!["--read".to_owned(), format!("{http}/bytes/50000000"), format!("TIMEOUT_IDLE={http}/stall/body")];
+    for (name, arguments) in [("polls", all), ("polls-beside-a-reader", read)] {
+        let file = out_dir().join(format!("syscalls-{name}.txt"));
+        let mut command = words("strace -f -o");
+        command.arg(&file).arg(&program).args(arguments);
+        log.run(&mut command)?;
+        let trace = std::fs::read_to_string(&file)?;
+        let found = blocking(&trace).map_err(Stop::Failed)?;
+        log.line(&format!("{name}: {} calls of the polling thread, {} of them futex", found.calls, found.futexes));
+        if !found.bad.is_empty() {
+            return failed(format!(
+                "{name}: the polling thread made calls that can block:\n{}",
+                found.bad[..found.bad.len().min(20)].join("\n")
+            ));
+        }
+        if found.calls < CALLS_MIN {
+            return failed(format!("{name}: only {} calls were traced", found.calls));
+        }
     }
     Ok(())
 }

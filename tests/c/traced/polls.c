@@ -1,7 +1,10 @@
-/* Goal: no poll makes a call that can block. Method: `polls URL...` starts all URLs at once and polls with a budget
- * of one millisecond, from one thread that does nothing else, until all have ended or `POLLS_MAX` polls were made;
- * two writes to no descriptor mark the stretch for the driver (`cargo xtask test --only syscalls`), which looks at
- * every call in between. */
+/* Goal: no poll makes a call that can block. Method: `polls [--read URL] STATUS=URL...` starts all URLs at once and polls with
+ * a budget of one millisecond, from one thread that does nothing else, until all have ended as they must; STATUS is the name
+ * of a status without its prefix, or several with `|` between. With --read another thread reads that URL's body meanwhile,
+ * with a buffer that holds all of it. Two writes to no descriptor mark the stretch for the driver
+ * (`cargo xtask test --only syscalls`), which looks at every call in between. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,41 +12,100 @@
 
 #include "valtron_http.h"
 
-#define POLLS_MAX 30000
+#define POLLS_MAX 200000
+#define BUFFER_BYTES ((size_t)64 << 20)
+
+static valtron_client *client;
+static atomic_int reading;
 
 static void mark(const char *word) {
     if (write(-1, word, strlen(word)) == 0) exit(3);
 }
 
+static valtron_request start(const char *url, void *user) {
+    valtron_request_config config = VALTRON_REQUEST_CONFIG_INIT;
+    valtron_request request = 0;
+    config.url = url;
+    config.url_len = strlen(url);
+    config.user_data = user;
+    config.first_byte_timeout_ms = 500;
+    config.idle_timeout_ms = 500;
+    config.tls_timeout_ms = 500;
+    config.connect_timeout_ms = 500;
+    if (valtron_request_create(client, &config, &request) != VALTRON_OK) exit(1);
+    return request;
+}
+
+/* Whether `name` is among the names before the `=`. */
+static int expected(const char *argument, const char *name) {
+    size_t len = strlen(name);
+    const char *at = argument, *end = strchr(argument, '=');
+    while (at < end) {
+        size_t part = strcspn(at, "|=");
+        if (part == len && strncmp(at, name, len) == 0) return 1;
+        at += part + 1;
+    }
+    return 0;
+}
+
+static void *read_all(void *request) {
+    unsigned char *buffer = malloc(BUFFER_BYTES);
+    for (;;) {
+        size_t len = 0;
+        valtron_status status = valtron_request_read(client, *(valtron_request *)request, buffer, BUFFER_BYTES, &len);
+        if (status == VALTRON_E_WOULD_BLOCK) continue;
+        if (status != VALTRON_OK) exit(6);
+        if (len == 0) break;
+    }
+    free(buffer);
+    atomic_store(&reading, 0);
+    return NULL;
+}
+
 int main(int argc, char **argv) {
     valtron_client_config client_config = VALTRON_CLIENT_CONFIG_INIT;
-    valtron_client *client = NULL;
-    valtron_request requests[64];
-    int i, polls, done = 0;
-    if (argc < 2 || argc > 65) return 2;
+    valtron_request requests[64], read_from = 0;
+    pthread_t reader;
+    int i, first = 1, polls, done = 0;
+    if (argc > 2 && strcmp(argv[1], "--read") == 0) first = 3;
+    if (argc <= first || argc > 64) return 2;
     client_config.worker_threads = 0;
     client_config.tls_verify_off = 1;
     if (valtron_client_create(&client_config, &client) != VALTRON_OK) return 1;
-    mark("begin");
-    for (i = 1; i < argc; i++) {
-        valtron_request_config config = VALTRON_REQUEST_CONFIG_INIT;
-        config.url = argv[i];
-        config.url_len = strlen(argv[i]);
-        config.first_byte_timeout_ms = 300;
-        config.idle_timeout_ms = 300;
-        config.tls_timeout_ms = 300;
-        config.connect_timeout_ms = 300;
-        if (valtron_request_create(client, &config, &requests[i - 1]) != VALTRON_OK) return 1;
+    if (first == 3) {
+        read_from = start(argv[2], NULL);
+        atomic_store(&reading, 1);
+        if (pthread_create(&reader, NULL, read_all, &read_from) != 0) return 1;
     }
-    for (polls = 0; polls < POLLS_MAX && done < argc - 1; polls++) {
+    mark("begin");
+    for (i = first; i < argc; i++) requests[i] = start(strchr(argv[i], '=') + 1, argv[i]);
+    for (polls = 0; polls < POLLS_MAX && (done < argc - first || atomic_load(&reading)); polls++) {
         valtron_event events[8];
         size_t count = 0, at;
         if (valtron_client_poll(client, 1000, NULL) != VALTRON_OK) return 1;
         if (valtron_client_next_events(client, events, sizeof events[0], 8, &count) != VALTRON_OK) return 1;
-        for (at = 0; at < count; at++) done += (events[at].flags & VALTRON_EVENT_DONE) != 0;
+        for (at = 0; at < count; at++) {
+            const char *name = valtron_status_name(events[at].status) + strlen("VALTRON_");
+            static unsigned char bytes[32768];
+            size_t len = 1;
+            while (events[at].user_data != NULL && len > 0 &&
+                   valtron_request_read(client, events[at].request, bytes, sizeof bytes, &len) == VALTRON_OK) continue;
+            if (!(events[at].flags & VALTRON_EVENT_DONE) || events[at].user_data == NULL) continue;
+            if (strncmp(name, "E_", 2) == 0) name += 2;
+            if (!expected(events[at].user_data, name)) {
+                fprintf(stderr, "%s ended with %s\n", (const char *)events[at].user_data, name);
+                return 4;
+            }
+            done++;
+        }
     }
-    for (i = 0; i < argc - 1; i++) valtron_request_free(client, requests[i]);
+    for (i = first; i < argc; i++) valtron_request_free(client, requests[i]);
     mark("end");
+    if (done < argc - first || atomic_load(&reading)) {
+        fprintf(stderr, "%d of %d ended after %d polls\n", done, argc - first, polls);
+        return 5;
+    }
+    if (first == 3) pthread_join(reader, NULL);
     valtron_client_free(client);
     return 0;
 }
