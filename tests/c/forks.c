@@ -76,6 +76,12 @@ static void child(valtron_client *client, valtron_request request, const char *u
     valtron_request other = 0;
     size_t count = 0;
     valtron_event event;
+    valtron_head head = VALTRON_HEAD_INIT;
+    valtron_error_detail why = VALTRON_ERROR_DETAIL_INIT;
+    valtron_stats stats = VALTRON_STATS_INIT;
+    valtron_hitches hitches = VALTRON_HITCHES_INIT;
+    const uint8_t *place;
+    uint8_t bytes[16];
     /* A fork takes no alarm along. Half: the parent waits for this process. */
     alarm(WATCHDOG_S / 2);
     CHECK_STATUS(valtron_client_poll(client, 0, &poll_info), VALTRON_E_FORKED);
@@ -86,6 +92,16 @@ static void child(valtron_client *client, valtron_request request, const char *u
     CHECK_STATUS(valtron_request_poll(client, request, 0, &info), VALTRON_E_FORKED);
     CHECK_STATUS(valtron_request_cancel(client, request), VALTRON_E_FORKED);
     CHECK_STATUS(valtron_request_create(client, &config, &other), VALTRON_E_FORKED);
+    CHECK_STATUS(valtron_request_wait(client, request, VALTRON_UNTIL_DONE, 0, &info), VALTRON_E_FORKED);
+    CHECK_STATUS(valtron_client_perform(client, &config, VALTRON_UNTIL_DONE, 0, &other, &info), VALTRON_E_FORKED);
+    CHECK_STATUS(valtron_request_read(client, request, bytes, sizeof bytes, &count), VALTRON_E_FORKED);
+    CHECK_STATUS(valtron_request_peek(client, request, &place, &count), VALTRON_E_FORKED);
+    CHECK_STATUS(valtron_request_consume(client, request, 0), VALTRON_E_FORKED);
+    CHECK_STATUS(valtron_request_head(client, request, VALTRON_HEAD_FINAL, &head), VALTRON_E_FORKED);
+    CHECK_STATUS(valtron_request_error(client, request, &why), VALTRON_E_FORKED);
+    CHECK_STATUS(valtron_client_stats(client, &stats), VALTRON_E_FORKED);
+    CHECK_STATUS(valtron_client_hitches(client, 0, &hitches), VALTRON_E_FORKED);
+    CHECK_STATUS(valtron_action_decide(client, 1, VALTRON_DECISION_RUN, NULL), VALTRON_E_FORKED);
     valtron_request_free(client, request);
     valtron_client_free(client);
     client = client_new();
