@@ -10,18 +10,25 @@ typedef struct ticket {
     pthread_mutex_t lock;
     valtron_request request;
     int terminal, freed;
+    long freed_at; /* by `moment`: when its free had returned; 0: it was not freed */
+    long seen_at;  /* when the last call that brought an event of it began */
 } ticket;
 
 static valtron_client *client;
 static const char *url;
 static ticket tickets[SLOTS];
+static atomic_long moment;
 
 static void drain(void) {
     valtron_event events[16];
     size_t count = 0;
+    long began = atomic_fetch_add(&moment, 1) + 1;
     OK(valtron_client_next_events(client, events, sizeof events[0], 16, &count));
     for (size_t i = 0; i < count; i++) {
         ticket *of = events[i].user_data;
+        pthread_mutex_lock(&of->lock);
+        if (of->seen_at < began) of->seen_at = began;
+        pthread_mutex_unlock(&of->lock);
         if ((events[i].flags & VALTRON_EVENT_DONE) == 0) continue;
         pthread_mutex_lock(&of->lock);
         of->terminal++;
@@ -76,8 +83,10 @@ static void *worker(void *argument) {
         /* Freed at once, or later when its end was seen, or at the end of all. */
         if (round % 3 == 0) {
             valtron_request_free(client, request);
+            long now = atomic_fetch_add(&moment, 1) + 1;
             pthread_mutex_lock(&mine->lock);
             mine->freed = 1;
+            mine->freed_at = now;
             pthread_mutex_unlock(&mine->lock);
         } else {
             for (;;) {
@@ -90,8 +99,10 @@ static void *worker(void *argument) {
                 drain();
             }
             valtron_request_free(client, request);
+            long now = atomic_fetch_add(&moment, 1) + 1;
             drain();
             pthread_mutex_lock(&mine->lock);
+            mine->freed_at = now;
             CHECK_INT(mine->terminal, 1);
             pthread_mutex_unlock(&mine->lock);
         }
@@ -115,6 +126,8 @@ static void stress(void) {
     for (int i = 0; i < THREADS; i++)
         for (int round = 0; round < ROUNDS; round++) {
             ticket *of = &tickets[i * 64 + round];
+            /* No event comes from a call that began after the free had returned. */
+            if (of->freed_at != 0) CHECK_OP(of->seen_at, <, of->freed_at);
             if (of->freed) CHECK_OP(of->terminal, <=, 1);
             else CHECK_INT(of->terminal, 1);
         }
