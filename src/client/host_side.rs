@@ -61,14 +61,20 @@ struct Table {
     free: Vec<u32>,
     /// Requests that exist, ended or not.
     live: usize,
-    /// Those that have not ended.
-    running: usize,
     /// Slots with flags, oldest first: each at most once, so it never outgrows the slots.
     ready: VecDeque<u32>,
-    /// How many slots have flags.
-    with_flags: usize,
-    created: u64,
     closed: bool,
+}
+
+/// Counts of the table: changed under its lock, read without it. Every poll asks for them, and must not wait for a
+/// thread that reads or creates meanwhile.
+#[derive(Default)]
+struct Counts {
+    /// Requests that have not ended.
+    running: AtomicUsize,
+    /// Slots with flags.
+    with_flags: AtomicUsize,
+    created: AtomicU64,
 }
 
 /// Calls that wait while another thread drives: each sleeps at a poller of its own.
@@ -110,6 +116,7 @@ pub struct HostSide {
     tag: u16,
     requests_max: usize,
     table: Mutex<Table>,
+    counts: Counts,
     /// Questions to the host.
     pub desk: Arc<Desk>,
     /// Who waits while another thread drives.
@@ -137,6 +144,7 @@ impl HostSide {
                 tag,
                 requests_max,
                 table: Mutex::new(Table::default()),
+                counts: Counts::default(),
                 desk: Arc::new(Desk::new(live)),
                 passengers: Passengers::default(),
                 signal,
@@ -166,8 +174,8 @@ impl HostSide {
             None => return Err(Status::TooManyRequests),
         };
         table.live += 1;
-        table.running += 1;
-        table.created += 1;
+        self.counts.running.fetch_add(1, Ordering::SeqCst);
+        self.counts.created.fetch_add(1, Ordering::SeqCst);
         let slot = &mut table.slots[index as usize];
         slot.running = true;
         slot.generation += 1;
@@ -205,8 +213,8 @@ impl HostSide {
             table.free.push(index as u32);
         }
         table.live -= 1;
-        table.running -= usize::from(ran);
-        table.with_flags -= usize::from(had_flags);
+        self.counts.running.fetch_sub(usize::from(ran), Ordering::SeqCst);
+        self.counts.with_flags.fetch_sub(usize::from(had_flags), Ordering::SeqCst);
         Ok(request)
     }
 
@@ -216,7 +224,7 @@ impl HostSide {
             let mut table = lock(&self.table);
             let Ok(index) = self.index_of(&table, handle) else { return };
             if flags & event_flags::DONE != 0 && std::mem::take(&mut table.slots[index].running) {
-                table.running -= 1;
+                self.counts.running.fetch_sub(1, Ordering::SeqCst);
             }
             let slot = &mut table.slots[index];
             if slot.request.as_ref().is_none_or(|request| request.is_silent()) {
@@ -227,7 +235,7 @@ impl HostSide {
             let first = slot.flags == 0 && flags != 0;
             slot.flags |= flags;
             let listed = std::mem::replace(&mut slot.listed, true);
-            table.with_flags += usize::from(first);
+            self.counts.with_flags.fetch_add(usize::from(first), Ordering::SeqCst);
             if !listed {
                 table.ready.push_back(index as u32);
             }
@@ -243,6 +251,9 @@ impl HostSide {
 
     /// The oldest event.
     pub fn next_event(&self) -> Option<Event> {
+        if self.events_ready() == 0 {
+            return None;
+        }
         let (request, flags) = {
             let mut table = lock(&self.table);
             loop {
@@ -254,7 +265,7 @@ impl HostSide {
                     continue;
                 }
                 let request = slot.request.clone();
-                table.with_flags -= 1;
+                self.counts.with_flags.fetch_sub(1, Ordering::SeqCst);
                 if let Some(request) = request {
                     break (request, flags);
                 }
@@ -265,13 +276,12 @@ impl HostSide {
 
     /// Requests with an event.
     pub fn events_ready(&self) -> usize {
-        lock(&self.table).with_flags
+        self.counts.with_flags.load(Ordering::SeqCst)
     }
 
     /// Requests that have not ended, and all that ever were.
     pub fn counts(&self) -> (usize, u64) {
-        let table = lock(&self.table);
-        (table.running, table.created)
+        (self.counts.running.load(Ordering::SeqCst), self.counts.created.load(Ordering::SeqCst))
     }
 
     /// All live requests.
@@ -289,9 +299,10 @@ impl HostSide {
         let dropped: Vec<_> = {
             let mut table = lock(&self.table);
             table.closed = true;
-            (table.live, table.running) = (0, 0);
+            table.live = 0;
+            self.counts.running.store(0, Ordering::SeqCst);
+            self.counts.with_flags.store(0, Ordering::SeqCst);
             table.ready.clear();
-            table.with_flags = 0;
             for slot in &mut table.slots {
                 slot.running = false;
                 slot.flags = 0;
@@ -319,5 +330,27 @@ impl HostSide {
             Some(slot) if generation != 0 && generation <= slot.generation => Err(Status::HandleStale),
             _ => Err(Status::Handle),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Goal: what a poll asks each time does not wait for a thread that has the table. Method: have it, and ask on
+    /// another thread.
+    #[test]
+    fn counts_need_no_lock() {
+        let host = HostSide::new(8, Box::new(|| {}));
+        let held = lock(&host.table);
+        let (answer, asked) = std::sync::mpsc::channel();
+        let other = host.clone();
+        std::thread::spawn(move || {
+            let _ = answer.send((other.counts(), other.events_ready(), other.next_event()));
+        });
+        assert_eq!(asked.recv_timeout(Duration::from_secs(20)), Ok(((0, 0), 0, None)));
+        drop(held);
     }
 }
