@@ -97,17 +97,13 @@ impl BodyBuffer {
         true
     }
 
-    /// Copies out and consumes.
+    /// Copies out and consumes what lies in the oldest piece, so that who holds a lock meanwhile does not for long.
     pub fn read(&mut self, into: &mut [u8]) -> usize {
-        let mut done = 0;
-        while done < into.len() && self.len > 0 {
-            let piece = self.peek();
-            let part = piece.len().min(into.len() - done);
-            into[done..done + part].copy_from_slice(&piece[..part]);
-            done += part;
-            self.consume(part);
-        }
-        done
+        let piece = self.peek();
+        let part = piece.len().min(into.len());
+        into[..part].copy_from_slice(&piece[..part]);
+        self.consume(part);
+        part
     }
 
     /// Bytes in it.

@@ -232,11 +232,8 @@ pub(super) struct Receiving<N: Net> {
 pub(super) struct ReceivingBody<N: Net> {
     /// Shared with the host's reads, which may take bytes straight from the socket; emptied at the end.
     pub stream: Arc<Mutex<Option<BodyStream<N>>>>,
-    /// The host's buffer is full.
-    pub parked: bool,
-    /// Until then the host may read from the socket what lies there.
-    pub offered: Option<Instant>,
-    /// What it waits for otherwise.
+    /// What it waits for: the socket; room in the host's buffer (no more than a wake-up); or, until a deadline, that
+    /// the host reads what lies in the socket.
     pub wait: Wait,
 }
 
@@ -297,7 +294,6 @@ impl<N: Net> Machine<N> {
             Machine::TlsHandshake(_) => Wait::EXTERNAL,
             Machine::SendingRequest(state) => state.connection.wait_write(),
             Machine::ReceivingIntro(state) | Machine::ReceivingHeaders(state) => state.connection.wait_read(),
-            Machine::ReceivingBody(state) if state.parked => Wait::EXTERNAL,
             Machine::ReceivingBody(state) => state.wait,
             Machine::AwaitingRedirect(state) => match &state.stage {
                 RedirectStage::Draining { body, .. } => body.connection.wait_read(),

@@ -270,12 +270,7 @@ impl<N: Net> Core<N> {
         self.enter(HttpRequestState::ReceivingBody, self.plan.timeouts.idle);
         let stream = Arc::new(Mutex::new(Some(stream)));
         self.shared.set_final_head(head, total, self.waker.clone(), stream.clone());
-        Ok(Move::To(Machine::ReceivingBody(ReceivingBody {
-            stream,
-            parked: false,
-            offered: None,
-            wait: Wait::EXTERNAL,
-        })))
+        Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, wait: Wait::EXTERNAL })))
     }
 
     /// The peer made progress, or was not waited for.
@@ -318,11 +313,13 @@ impl<N: Net> ReceivingBody<N> {
         if let Some(error) = stream.failed.take() {
             return Err(error);
         }
-        let was_parked = std::mem::replace(&mut self.parked, false);
+        let before = std::mem::replace(&mut self.wait, stream.connection.wait_read());
+        let was_parked = before == Wait::EXTERNAL;
         let now = core.context.net.now();
         // What the host read past this task was progress, too.
         let mut moved = core.shared.take_direct_progress();
-        if self.offered.take().is_some_and(|until| now >= until) && !moved {
+        // The only wait here with a deadline of its own is an offer.
+        if before.deadline.is_some_and(|until| now >= until) && !moved {
             core.shared.withdraw_offer();
         }
         let (mut pieces, mut bytes) = (0, 0);
@@ -333,7 +330,7 @@ impl<N: Net> ReceivingBody<N> {
             let room = match core.shared.intake(direct) {
                 Intake::Room(room) => room,
                 Intake::Full => {
-                    self.parked = true;
+                    self.wait = Wait::EXTERNAL;
                     // The host's slowness is not the peer's.
                     core.deadline = None;
                     return Ok(Move::Wait(Machine::ReceivingBody(self)));
@@ -342,9 +339,7 @@ impl<N: Net> ReceivingBody<N> {
                     if moved || was_parked {
                         core.restart_idle_clock();
                     }
-                    let until = now.after(DIRECT_OFFER);
-                    self.offered = Some(until);
-                    self.wait = Wait::EXTERNAL.no_later_than(Some(until));
+                    self.wait = Wait::EXTERNAL.no_later_than(Some(now.after(DIRECT_OFFER)));
                     return Ok(Move::Wait(Machine::ReceivingBody(self)));
                 }
             };

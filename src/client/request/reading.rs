@@ -49,7 +49,7 @@ impl RequestShared {
     /// Copies body bytes out; a large buffer takes them straight from the socket once the library's own buffer is
     /// empty.
     pub fn read(&self, into: &mut [u8]) -> Result<usize, Status> {
-        let (count, wake) = {
+        {
             let mut inner = lock(&self.inner);
             inner.direct = into.len() >= DIRECT_READ_BYTES_MIN;
             if inner.body.is_empty() {
@@ -65,24 +65,39 @@ impl RequestShared {
                 drop(inner);
                 return self.read_direct(&stream, into);
             }
-            let count = inner.body.read(into);
-            (count, inner.take_starved())
-        };
-        wake.into_iter().for_each(|waker| waker.wake());
-        Ok(count)
+        }
+        self.read_buffered(into)
+    }
+
+    /// Copies what is in the buffer, a piece under each lock: the producer may be the thread that polls.
+    fn read_buffered(&self, into: &mut [u8]) -> Result<usize, Status> {
+        let mut total = 0;
+        loop {
+            let (count, wake) = {
+                let mut inner = lock(&self.inner);
+                let count = inner.body.read(&mut into[total..]);
+                if count == 0 && total == 0 && !into.is_empty() {
+                    // Another thread took it: that is no end.
+                    return inner.nothing_to_read().map(|()| 0);
+                }
+                (count, inner.take_starved())
+            };
+            wake.into_iter().for_each(|waker| waker.wake());
+            total += count;
+            if count == 0 || total == into.len() {
+                return Ok(total);
+            }
+        }
     }
 
     /// The stream is locked before the request, as the producer does it, so that no byte overtakes another.
     fn read_direct(&self, stream: &Mutex<dyn DirectBody>, into: &mut [u8]) -> Result<usize, Status> {
         let mut stream = lock(stream);
         {
-            let mut inner = lock(&self.inner);
+            let inner = lock(&self.inner);
             if !inner.body.is_empty() {
-                let count = inner.body.read(into);
-                let wake = inner.take_starved();
                 drop(inner);
-                wake.into_iter().for_each(|waker| waker.wake());
-                return Ok(count);
+                return self.read_buffered(into);
             }
             if inner.body_ended {
                 return inner.nothing_to_read().map(|()| 0);
