@@ -1078,7 +1078,7 @@ valtron_status valtron_set_allocator(const struct valtron_allocator *allocator);
 valtron_status valtron_client_create(const struct valtron_client_config *config, struct valtron_client **client);
 
 // Drives the client without ever blocking, for about *budget_us* microseconds: never longer than the budget and one
-// step of one request. 0 is one turn: each request that is ready gets one step, however many there are.
+// step of one request. 0 is one turn: each request that is ready gets one step, and a few hundred new ones are begun.
 //
 // *info* may be NULL. It says whether there is work left, and until when nothing needs to be done. Blocks on
 // nothing. Any thread; while another one drives: VALTRON_E_BUSY. Callbacks run inside. Errors:

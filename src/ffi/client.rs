@@ -29,7 +29,7 @@ pub unsafe extern "C" fn valtron_client_create(
 }
 
 /// Drives the client without ever blocking, for about *budget_us* microseconds: never longer than the budget and one
-/// step of one request. 0 is one turn: each request that is ready gets one step, however many there are.
+/// step of one request. 0 is one turn: each request that is ready gets one step, and a few hundred new ones are begun.
 ///
 /// *info* may be NULL. It says whether there is work left, and until when nothing needs to be done. Blocks on
 /// nothing. Any thread; while another one drives: VALTRON_E_BUSY. Callbacks run inside. Errors:
