@@ -9,7 +9,7 @@ use super::pool::Pool;
 use super::questions::{Question, SpawnInfo, SpawnKind, Work};
 use super::request::RequestShared;
 use crate::net::Net;
-use crate::synca::sync::lock;
+use crate::synca::sync::try_lock;
 use crate::synca::TaskWaker;
 use crate::tls::TlsSettings;
 use crate::valtron::BoxedExecutionIterator;
@@ -75,14 +75,14 @@ impl<N: Net> Context<N> {
 }
 
 /// Buffers that heads are gathered in, lent from the first byte of a head to the end of its body: most come whole, so
-/// few are out at any time, and they are warm.
+/// few are out at any time, and they are warm. Nobody waits for the lock: a new buffer is cheaper.
 #[derive(Default)]
 pub struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
     /// An empty one.
     pub fn take(&self) -> Vec<u8> {
-        lock(&self.0).pop().unwrap_or_default()
+        try_lock(&self.0).and_then(|mut buffers| buffers.pop()).unwrap_or_default()
     }
 
     /// Takes one back.
@@ -91,8 +91,7 @@ impl Buffers {
             return;
         }
         buffer.clear();
-        let mut buffers = lock(&self.0);
-        if buffers.len() < BUFFERS_KEPT {
+        if let Some(mut buffers) = try_lock(&self.0).filter(|buffers| buffers.len() < BUFFERS_KEPT) {
             buffers.push(buffer);
         }
     }

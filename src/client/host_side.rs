@@ -1,15 +1,19 @@
 //! What faces the host: handles, slots, the list of requests that have events. Every call of the host and every task
-//! meets here, under one short lock that is never held while anything else happens.
+//! meets here; a task changes flags and counts, and takes no lock.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{fence, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+mod passengers;
+mod slots;
+
 use super::questions::Desk;
-use super::request::RequestShared;
+use super::request::{Raised, RequestShared};
 use super::status::Status;
 use crate::synca::sync::lock;
-use crate::valtron::poller::Poller;
+use crate::synca::ShardedQueue;
+pub use passengers::Passengers;
+use slots::{Slot, Slots};
 
 /// Bits of a handle's parts: 12 of client tag, 20 of slot, 32 of generation.
 const SLOT_BITS: u32 = 20;
@@ -32,6 +36,8 @@ pub mod event_flags {
     pub const INTERIM: u32 = 32;
     /// Trailers are readable.
     pub const TRAILERS: u32 = 64;
+    /// All of them.
+    pub const ALL: u32 = 127;
 }
 
 /// One event.
@@ -46,76 +52,36 @@ pub struct Event {
     pub http_status: i32,
 }
 
-struct Slot {
-    generation: u32,
-    request: Option<Arc<RequestShared>>,
-    flags: u32,
-    listed: bool,
-    /// Its request has not ended.
-    running: bool,
-}
-
+/// Who comes and goes. Its lock is for those who make and free requests.
 #[derive(Default)]
-struct Table {
-    slots: Vec<Slot>,
+struct Register {
+    /// Slots that were left.
     free: Vec<u32>,
+    /// Slots that were ever used.
+    used: u32,
     /// Requests that exist, ended or not.
     live: usize,
-    /// Slots with flags, oldest first: each at most once, so it never outgrows the slots.
-    ready: VecDeque<u32>,
     closed: bool,
 }
 
-/// Counts of the table: changed under its lock, read without it. Every poll asks for them, and must not wait for a
-/// thread that reads or creates meanwhile.
+/// Counts that every poll asks for. Tasks and hosts change them in any order, so that one may be below zero for a moment.
 #[derive(Default)]
 struct Counts {
     /// Requests that have not ended.
-    running: AtomicUsize,
-    /// Slots with flags.
-    with_flags: AtomicUsize,
+    running: AtomicI64,
+    /// Requests with an event.
+    with_event: AtomicI64,
     created: AtomicU64,
-}
-
-/// Calls that wait while another thread drives: each sleeps at a poller of its own.
-#[derive(Default)]
-pub struct Passengers {
-    count: AtomicUsize,
-    pollers: Mutex<Vec<Arc<dyn Poller>>>,
-}
-
-impl Passengers {
-    /// From now on `poller` is notified of everything, until [`leave`](Self::leave).
-    pub fn board(&self, poller: Arc<dyn Poller>) {
-        lock(&self.pollers).push(poller);
-        self.count.fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-    }
-
-    /// The end of [`board`](Self::board).
-    pub fn leave(&self, poller: &Arc<dyn Poller>) {
-        let mut pollers = lock(&self.pollers);
-        if let Some(index) = pollers.iter().position(|other| Arc::ptr_eq(other, poller)) {
-            pollers.swap_remove(index);
-            self.count.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-
-    /// Something happened to a request, or a driver let go.
-    pub fn wake(&self) {
-        // A passenger boards and then tries to drive; a driver lets go and then looks here: one sees the other.
-        fence(Ordering::SeqCst);
-        if self.count.load(Ordering::SeqCst) > 0 {
-            lock(&self.pollers).iter().for_each(|poller| poller.notify());
-        }
-    }
 }
 
 /// See the module.
 pub struct HostSide {
     tag: u16,
     requests_max: usize,
-    table: Mutex<Table>,
+    slots: Slots,
+    register: Mutex<Register>,
+    /// Slots of requests with an event, oldest first.
+    ready: ShardedQueue<u32>,
     counts: Counts,
     /// Questions to the host.
     pub desk: Arc<Desk>,
@@ -143,7 +109,9 @@ impl HostSide {
             Self {
                 tag,
                 requests_max,
-                table: Mutex::new(Table::default()),
+                slots: Slots::default(),
+                register: Mutex::default(),
+                ready: ShardedQueue::default(),
                 counts: Counts::default(),
                 desk: Arc::new(Desk::new(live)),
                 passengers: Passengers::default(),
@@ -158,32 +126,33 @@ impl HostSide {
 
     /// Reserves a slot and its handle, and puts in what `make` builds from the handle.
     pub fn insert(&self, make: impl FnOnce(u64) -> Arc<RequestShared>) -> Result<Arc<RequestShared>, Status> {
-        let mut table = lock(&self.table);
-        if table.closed {
+        // Held to the end: who closes the table afterwards finds the request in it.
+        let mut register = lock(&self.register);
+        if register.closed {
             return Err(Status::Shutdown);
         }
-        if table.live >= self.requests_max {
+        if register.live >= self.requests_max {
             return Err(Status::TooManyRequests);
         }
-        let index = match table.free.pop() {
+        let index = match register.free.pop() {
             Some(index) => index,
-            None if table.slots.len() < 1 << SLOT_BITS => {
-                table.slots.push(Slot { generation: 0, request: None, flags: 0, listed: false, running: false });
-                (table.slots.len() - 1) as u32
+            None if register.used < 1 << SLOT_BITS => {
+                register.used += 1;
+                register.used - 1
             }
             None => return Err(Status::TooManyRequests),
         };
-        table.live += 1;
+        let slot = self.slots.make(index as usize).ok_or(Status::TooManyRequests)?;
+        register.live += 1;
         self.counts.running.fetch_add(1, Ordering::SeqCst);
         self.counts.created.fetch_add(1, Ordering::SeqCst);
-        let slot = &mut table.slots[index as usize];
-        slot.running = true;
-        slot.generation += 1;
+        let mut place = lock(&slot.place);
+        place.generation += 1;
         let handle = u64::from(self.tag) << (SLOT_BITS + GENERATION_BITS)
             | u64::from(index) << GENERATION_BITS
-            | u64::from(slot.generation);
+            | u64::from(place.generation);
         let request = make(handle);
-        slot.request = Some(request.clone());
+        place.request = Some(request.clone());
         Ok(request)
     }
 
@@ -194,51 +163,34 @@ impl HostSide {
 
     /// The request under a handle.
     pub fn find(&self, handle: u64) -> Result<Arc<RequestShared>, Status> {
-        let table = lock(&self.table);
-        let index = self.index_of(&table, handle)?;
-        table.slots[index].request.clone().ok_or(Status::HandleStale)
+        self.look(handle, |request| request.clone())
     }
 
     /// Takes the request out; its handle is stale from now on, and no event of it comes any more.
     pub fn remove(&self, handle: u64) -> Result<Arc<RequestShared>, Status> {
-        let mut table = lock(&self.table);
-        let index = self.index_of(&table, handle)?;
-        let slot = &mut table.slots[index];
-        let request = slot.request.take().ok_or(Status::HandleStale)?;
-        let had_flags = std::mem::take(&mut slot.flags) != 0;
-        let ran = std::mem::take(&mut slot.running);
-        // A generation that is spent retires the slot. The slot stays listed if it was: an entry without flags is
+        let (request, spent) = {
+            let request = self.look(handle, Option::take)?;
+            (request, handle as u32 == u32::MAX)
+        };
+        self.retire(&request);
+        let mut register = lock(&self.register);
+        // A generation that is spent retires the slot. The slot stays listed if it was: an entry without an event is
         // passed over.
-        if slot.generation < u32::MAX {
-            table.free.push(index as u32);
+        if !spent {
+            register.free.push(index_of(handle) as u32);
         }
-        table.live -= 1;
-        self.counts.running.fetch_sub(usize::from(ran), Ordering::SeqCst);
-        self.counts.with_flags.fetch_sub(usize::from(had_flags), Ordering::SeqCst);
+        register.live -= 1;
         Ok(request)
     }
 
-    /// Adds flags to a request's event. Requests of `perform` have none.
-    pub fn raise(&self, handle: u64, flags: u32) {
-        {
-            let mut table = lock(&self.table);
-            let Ok(index) = self.index_of(&table, handle) else { return };
-            if flags & event_flags::DONE != 0 && std::mem::take(&mut table.slots[index].running) {
-                self.counts.running.fetch_sub(1, Ordering::SeqCst);
-            }
-            let slot = &mut table.slots[index];
-            if slot.request.as_ref().is_none_or(|request| request.is_silent()) {
-                drop(table);
-                self.nudge();
-                return;
-            }
-            let first = slot.flags == 0 && flags != 0;
-            slot.flags |= flags;
-            let listed = std::mem::replace(&mut slot.listed, true);
-            self.counts.with_flags.fetch_add(usize::from(first), Ordering::SeqCst);
-            if !listed {
-                table.ready.push_back(index as u32);
-            }
+    /// Adds flags to a request's event: what it was before tells whether it is new. Requests of `perform` have none.
+    pub(super) fn raised(&self, handle: u64, change: Raised) {
+        if change.ended {
+            self.counts.running.fetch_sub(1, Ordering::SeqCst);
+        }
+        if change.first {
+            self.counts.with_event.fetch_add(1, Ordering::SeqCst);
+            self.enlist(handle);
         }
         self.nudge();
     }
@@ -251,71 +203,77 @@ impl HostSide {
 
     /// The oldest event.
     pub fn next_event(&self) -> Option<Event> {
-        if self.events_ready() == 0 {
-            return None;
-        }
-        let (request, flags) = {
-            let mut table = lock(&self.table);
-            loop {
-                let index = table.ready.pop_front()?;
-                let slot = &mut table.slots[index as usize];
-                slot.listed = false;
-                let flags = std::mem::take(&mut slot.flags);
-                if flags == 0 {
-                    continue;
-                }
-                let request = slot.request.clone();
-                self.counts.with_flags.fetch_sub(1, Ordering::SeqCst);
-                if let Some(request) = request {
-                    break (request, flags);
-                }
+        while self.events_ready() > 0 {
+            let slot = self.slots.get(self.ready.pop()? as usize)?;
+            // Before the look: what is raised from here on lists the slot again.
+            slot.listed.swap(false, Ordering::SeqCst);
+            let request = lock(&slot.place).request.clone();
+            let Some(request) = request else { continue };
+            let flags = request.take_flags();
+            if flags != 0 {
+                self.counts.with_event.fetch_sub(1, Ordering::SeqCst);
+                return Some(request.event(flags));
             }
-        };
-        Some(request.event(flags))
+        }
+        None
     }
 
     /// Requests with an event.
     pub fn events_ready(&self) -> usize {
-        self.counts.with_flags.load(Ordering::SeqCst)
+        self.counts.with_event.load(Ordering::SeqCst).max(0) as usize
     }
 
     /// Requests that have not ended, and all that ever were.
     pub fn counts(&self) -> (usize, u64) {
-        (self.counts.running.load(Ordering::SeqCst), self.counts.created.load(Ordering::SeqCst))
+        let running = self.counts.running.load(Ordering::SeqCst).max(0);
+        (running as usize, self.counts.created.load(Ordering::SeqCst))
     }
 
     /// All live requests.
     pub fn requests(&self) -> Vec<Arc<RequestShared>> {
-        lock(&self.table).slots.iter().filter_map(|slot| slot.request.clone()).collect()
+        let _register = lock(&self.register);
+        self.slots.iter().filter_map(|slot| lock(&slot.place).request.clone()).collect()
     }
 
     /// No request can be made from now on.
     pub fn close(&self) {
-        lock(&self.table).closed = true;
+        lock(&self.register).closed = true;
     }
 
     /// Forgets all requests; handles become stale.
     pub fn clear(&self) {
         let dropped: Vec<_> = {
-            let mut table = lock(&self.table);
-            table.closed = true;
-            table.live = 0;
-            self.counts.running.store(0, Ordering::SeqCst);
-            self.counts.with_flags.store(0, Ordering::SeqCst);
-            table.ready.clear();
-            for slot in &mut table.slots {
-                slot.running = false;
-                slot.flags = 0;
-                slot.listed = false;
-            }
-            table.slots.iter_mut().filter_map(|slot| slot.request.take()).collect()
+            let mut register = lock(&self.register);
+            register.closed = true;
+            register.live = 0;
+            self.slots.iter().filter_map(|slot| lock(&slot.place).request.take()).collect()
         };
         for request in dropped {
+            self.retire(&request);
             request.free();
         }
     }
 
-    fn index_of(&self, table: &Table, handle: u64) -> Result<usize, Status> {
+    /// No event of it comes any more.
+    fn retire(&self, request: &RequestShared) {
+        let (ran, had_event) = request.retire();
+        self.counts.running.fetch_sub(i64::from(ran), Ordering::SeqCst);
+        self.counts.with_event.fetch_sub(i64::from(had_event), Ordering::SeqCst);
+    }
+
+    fn enlist(&self, handle: u64) {
+        let Some(slot) = self.slots.get(index_of(handle)) else { return };
+        if !slot.listed.swap(true, Ordering::SeqCst) {
+            self.ready.push(index_of(handle) as u32);
+        }
+    }
+
+    /// Gives `act` the occupied place under a good handle.
+    fn look<T>(
+        &self,
+        handle: u64,
+        act: impl FnOnce(&mut Option<Arc<RequestShared>>) -> Option<T>,
+    ) -> Result<T, Status> {
         let tag = (handle >> (SLOT_BITS + GENERATION_BITS)) as u16;
         if handle == 0 || tag == 0 {
             return Err(Status::Handle);
@@ -323,14 +281,23 @@ impl HostSide {
         if tag != self.tag {
             return Err(Status::HandleForeign);
         }
-        let index = (handle >> GENERATION_BITS) as usize & ((1 << SLOT_BITS) - 1);
+        let slot: &Slot = self.slots.get(index_of(handle)).ok_or(Status::Handle)?;
+        let mut place = lock(&slot.place);
         let generation = handle as u32;
-        match table.slots.get(index) {
-            Some(slot) if slot.generation == generation && slot.request.is_some() => Ok(index),
-            Some(slot) if generation != 0 && generation <= slot.generation => Err(Status::HandleStale),
-            _ => Err(Status::Handle),
+        if place.generation == generation {
+            if let Some(found) = act(&mut place.request) {
+                return Ok(found);
+            }
+        }
+        match generation != 0 && generation <= place.generation {
+            true => Err(Status::HandleStale),
+            false => Err(Status::Handle),
         }
     }
+}
+
+fn index_of(handle: u64) -> usize {
+    (handle >> GENERATION_BITS) as usize & ((1 << SLOT_BITS) - 1)
 }
 
 #[cfg(test)]
@@ -338,19 +305,58 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::valtron::time::Instant;
 
-    /// Goal: what a poll asks each time does not wait for a thread that has the table. Method: have it, and ask on
-    /// another thread.
+    fn add(host: &Arc<HostSide>) -> Arc<RequestShared> {
+        let made = |handle| RequestShared::new(handle, 7, false, Instant::default(), "http://a/".into(), 1, host);
+        host.insert(made).expect("a slot")
+    }
+
+    /// Goal: what a poll asks each time, and what a task tells, does not wait for a thread that makes or frees requests,
+    /// or looks at one. Method: hold those locks, and ask and tell on another thread.
     #[test]
-    fn counts_need_no_lock() {
+    fn counts_and_flags_need_no_lock() {
         let host = HostSide::new(8, Box::new(|| {}));
-        let held = lock(&host.table);
+        let request = add(&host);
+        let held = lock(&host.register);
+        let place = lock(&host.slots.get(0).expect("the first slot").place);
         let (answer, asked) = std::sync::mpsc::channel();
-        let other = host.clone();
+        let (other, told) = (host.clone(), request.clone());
         std::thread::spawn(move || {
-            let _ = answer.send((other.counts(), other.events_ready(), other.next_event()));
+            told.raise(event_flags::BODY);
+            told.raise(event_flags::DONE);
+            let _ = answer.send((other.counts(), other.events_ready()));
         });
-        assert_eq!(asked.recv_timeout(Duration::from_secs(20)), Ok(((0, 0), 0, None)));
-        drop(held);
+        assert_eq!(asked.recv_timeout(Duration::from_secs(20)), Ok(((0, 1), 1)));
+        drop((held, place));
+        let event = host.next_event().expect("an event");
+        assert_eq!((event.flags, event.user_data), (event_flags::BODY | event_flags::DONE, 7));
+        assert_eq!((host.next_event(), host.events_ready()), (None, 0));
+    }
+
+    /// Goal: a host that never pulls events costs no memory: the list holds a slot once, and an event of a request that
+    /// is gone is not handed out for the next one in its slot. Method: many requests in turn, then one more.
+    #[test]
+    fn a_slot_is_listed_once() {
+        let host = HostSide::new(8, Box::new(|| {}));
+        for _ in 0..100 {
+            let request = add(&host);
+            request.raise(event_flags::HEAD);
+            request.raise(event_flags::DONE);
+            host.remove(request.handle()).expect("a request");
+            assert_eq!((host.events_ready(), host.counts().0), (0, 0));
+        }
+        let last = add(&host);
+        assert_eq!(host.next_event(), None);
+        last.raise(event_flags::BODY);
+        assert_eq!(
+            host.next_event().map(|event| (event.request, event.flags)),
+            Some((last.handle(), event_flags::BODY))
+        );
+        let mut listed = Vec::new();
+        host.ready.drain(&mut listed);
+        assert!(listed.is_empty(), "{listed:?}");
+        host.clear();
+        assert_eq!((host.events_ready(), host.counts().0), (0, 0));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::status::Status;
@@ -189,32 +190,47 @@ impl Drop for Question {
 /// Where the questions of one client lie.
 pub struct Desk {
     inner: Mutex<DeskInner>,
+    last_id: AtomicU64,
+    /// Counts of what lies in `inner`, for every poll to read without its lock.
+    unasked: AtomicUsize,
+    unpulled: AtomicUsize,
+    jobs_taken: AtomicU64,
     live: Box<dyn Fn(u64) -> bool + Send + Sync>,
+}
+
+/// A question that is not answered.
+struct Open {
+    question: Arc<QuestionShared>,
+    /// It lies among the unpulled.
+    unpulled: bool,
 }
 
 #[derive(Default)]
 struct DeskInner {
-    last_id: u64,
-    open: HashMap<u64, Arc<QuestionShared>>,
+    open: HashMap<u64, Open>,
     /// For the callback.
     unasked: VecDeque<u64>,
     /// For the pull form.
     unpulled: VecDeque<u64>,
-    jobs_taken: u64,
 }
 
 impl Desk {
     /// `live` tells, with no lock held, whether a request has neither ended, nor was told to, nor been freed. Else it
     /// withdraws its question soon; until then nobody is asked, as the host may have forgotten the request's user data.
     pub fn new(live: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
-        Self { inner: Mutex::default(), live: Box::new(live) }
+        Self {
+            inner: Mutex::default(),
+            last_id: AtomicU64::new(0),
+            unasked: AtomicUsize::new(0),
+            unpulled: AtomicUsize::new(0),
+            jobs_taken: AtomicU64::new(0),
+            live: Box::new(live),
+        }
     }
 
     /// A new id for an action.
     pub fn new_id(&self) -> u64 {
-        let mut inner = lock(&self.inner);
-        inner.last_id += 1;
-        inner.last_id
+        self.last_id.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Puts a question on the desk. `work` is what a `Take` would run.
@@ -223,19 +239,19 @@ impl Desk {
         let shared = Arc::new(QuestionShared { info, job, waker, decision: Mutex::new(None) });
         let mut inner = lock(&self.inner);
         inner.unasked.push_back(shared.info.spawn_id);
-        inner.open.insert(shared.info.spawn_id, shared.clone());
+        inner.open.insert(shared.info.spawn_id, Open { question: shared.clone(), unpulled: false });
+        self.unasked.store(inner.unasked.len(), Ordering::SeqCst);
         Question { shared, desk: self.clone() }
     }
 
     /// Something waits for [`pump`](Self::pump).
     pub fn has_unasked(&self) -> bool {
-        !lock(&self.inner).unasked.is_empty()
+        self.unasked.load(Ordering::SeqCst) > 0
     }
 
     /// Questions for [`next`](Self::next).
     pub fn unpulled(&self) -> usize {
-        let inner = lock(&self.inner);
-        inner.unpulled.iter().filter(|id| inner.open.contains_key(id)).count()
+        self.unpulled.load(Ordering::SeqCst)
     }
 
     /// Puts each new question to the callback, or in the pull queue. Call it with no lock held. Returns how many were
@@ -246,15 +262,17 @@ impl Desk {
             let question = {
                 let mut inner = lock(&self.inner);
                 let Some(id) = inner.unasked.pop_front() else { return answered };
-                let Some(question) = inner.open.get(&id).cloned() else { continue };
-                question
+                self.unasked.store(inner.unasked.len(), Ordering::SeqCst);
+                let Some(open) = inner.open.get(&id) else { continue };
+                open.question.clone()
             };
             if !(self.live)(question.info.request) {
                 continue;
             }
             let Some(callback) = callback else {
-                lock(&self.inner).unpulled.push_back(question.info.spawn_id);
-                pulled(&question.info);
+                if self.lay_out(&question) {
+                    pulled(&question.info);
+                }
                 continue;
             };
             match callback(&question.info, &question.job) {
@@ -266,16 +284,21 @@ impl Desk {
 
     /// The next question of the pull form; each is handed out once.
     pub fn next(&self) -> Option<SpawnInfo> {
-        loop {
+        while self.unpulled() > 0 {
             let question = {
                 let mut inner = lock(&self.inner);
                 let id = inner.unpulled.pop_front()?;
-                inner.open.get(&id).cloned()
+                // It was answered meanwhile; or it was answered, and another step of it lies further behind.
+                let Some(open) = inner.open.get_mut(&id).filter(|open| open.unpulled) else { continue };
+                open.unpulled = false;
+                self.unpulled.fetch_sub(1, Ordering::SeqCst);
+                open.question.clone()
             };
-            if let Some(question) = question.filter(|question| (self.live)(question.info.request)) {
+            if (self.live)(question.info.request) {
                 return Some(question.info.clone());
             }
         }
+        None
     }
 
     /// Answers by id.
@@ -283,7 +306,7 @@ impl Desk {
         if decision == Decision::Later {
             return Err(Status::Decision);
         }
-        let question = lock(&self.inner).open.get(&spawn_id).cloned();
+        let question = lock(&self.inner).open.get(&spawn_id).map(|open| open.question.clone());
         let question = question.filter(|question| (self.live)(question.info.request)).ok_or(Status::NoSpawn)?;
         if !self.settle(&question, decision) {
             return Err(Status::NoSpawn);
@@ -293,7 +316,24 @@ impl Desk {
 
     /// Jobs that hosts took so far.
     pub fn jobs_taken(&self) -> u64 {
-        lock(&self.inner).jobs_taken
+        self.jobs_taken.load(Ordering::SeqCst)
+    }
+
+    /// Puts a question in the pull queue, unless it was answered or withdrawn meanwhile.
+    fn lay_out(&self, question: &Arc<QuestionShared>) -> bool {
+        let mut inner = lock(&self.inner);
+        let id = question.info.spawn_id;
+        let Some(open) = inner.open.get_mut(&id).filter(|open| Arc::ptr_eq(&open.question, question)) else {
+            return false;
+        };
+        open.unpulled = true;
+        if self.unpulled() == 0 {
+            // What lies there was answered without being pulled.
+            inner.unpulled.clear();
+        }
+        inner.unpulled.push_back(id);
+        self.unpulled.fetch_add(1, Ordering::SeqCst);
+        true
     }
 
     /// Answers a question. False: it was answered, timed out or withdrawn before.
@@ -315,11 +355,12 @@ impl Desk {
     fn close(&self, question: &Arc<QuestionShared>, decision: Option<Decision>) -> bool {
         let mut inner = lock(&self.inner);
         let id = question.info.spawn_id;
-        if !inner.open.get(&id).is_some_and(|open| Arc::ptr_eq(open, question)) {
+        if !inner.open.get(&id).is_some_and(|open| Arc::ptr_eq(&open.question, question)) {
             return false;
         }
-        inner.open.remove(&id);
-        inner.jobs_taken += u64::from(decision == Some(Decision::Take));
+        let unpulled = inner.open.remove(&id).is_some_and(|open| open.unpulled);
+        self.unpulled.fetch_sub(usize::from(unpulled), Ordering::SeqCst);
+        self.jobs_taken.fetch_add(u64::from(decision == Some(Decision::Take)), Ordering::SeqCst);
         *lock(&question.decision) = decision;
         true
     }

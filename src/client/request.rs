@@ -1,22 +1,26 @@
-//! A request as both sides see it: tasks write, the host reads. One lock per request, held for moments.
+//! A request as both sides see it: tasks write, the host reads. Heads and body are under one lock per request, held for
+//! moments, for which a task never waits; the rest is atomic.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::atomic::{fence, AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
+mod progress;
 mod reading;
+mod telling;
 
-use super::body_buffer::{BodyBuffer, NoMemory};
+use super::body_buffer::BodyBuffer;
 use super::error::{HttpClientError, Phase};
 pub use super::heads::{HeadKind, HeadRecord};
 use super::host_side::{event_flags, Event, HostSide};
 use super::status::Status;
 use super::task::HttpRequestState;
-use crate::proto::{HeadBlock, ResponseHead, Span};
-use crate::synca::sync::lock;
+use crate::synca::sync::{lock, try_lock};
 use crate::synca::TaskWaker;
 use crate::valtron::time::Instant;
+use progress::Progress;
 pub use reading::{Direct, DirectBody, Intake};
+use telling::Note;
 
 /// What may end a wait for a request, besides its end.
 pub mod until_flags {
@@ -29,10 +33,6 @@ pub mod until_flags {
     /// All of them.
     pub const ALL: u32 = HEAD | BODY | SPAWN;
 }
-
-/// State changes kept per request: ten states for each of a dozen hops; a longer trace keeps its beginning and its
-/// latest entry.
-const TRACE_ENTRIES_MAX: usize = 128;
 
 /// One change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +93,9 @@ pub enum Stop {
     Shutdown,
 }
 
+/// What the lock is for: heads and body.
 struct Inner {
-    /// Ends in `Done` or `Error`, once.
-    state: HttpRequestState,
-    trace: Vec<TraceEntry>,
-    hop: u32,
+    error: Option<HttpClientError>,
     final_head: Option<Arc<HeadRecord>>,
     interim: Vec<Arc<HeadRecord>>,
     hops: Vec<Arc<HeadRecord>>,
@@ -110,12 +108,6 @@ struct Inner {
     body_ended: bool,
     body_total: Option<u64>,
     body_received: u64,
-    body_sent: u64,
-    flags: u32,
-    connection_reused: bool,
-    tls_resumed: bool,
-    times: [Option<Duration>; 8],
-    wakers: Vec<TaskWaker>,
     /// Who fills the buffer.
     producer: Option<TaskWaker>,
     /// The producer parked because the buffer was full.
@@ -130,6 +122,19 @@ struct Inner {
     direct_progress: bool,
 }
 
+/// Beside the event flags: the request has ended, or is gone from the table.
+const ENDED: u32 = 1 << 30;
+const GONE: u32 = 1 << 31;
+
+/// What new flags changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Raised {
+    /// The request has an event and had none.
+    pub first: bool,
+    /// It has ended and had not.
+    pub ended: bool,
+}
+
 /// See the module.
 pub struct RequestShared {
     handle: u64,
@@ -139,7 +144,21 @@ pub struct RequestShared {
     host: Weak<HostSide>,
     stop: AtomicU32,
     polls: AtomicU64,
+    /// Of the first task: whoever stops the request wakes it, and the others end with it.
+    waker: OnceLock<TaskWaker>,
+    /// All that was ever raised.
+    flags: AtomicU32,
+    /// The event that the host has not taken yet, `ENDED` and `GONE`.
+    event: AtomicU32,
+    progress: Progress,
     inner: Mutex<Inner>,
+    /// What came while the host held the lock, in order. Only tasks of the request come here, one at a time.
+    untold: Mutex<Vec<Note>>,
+    has_untold: AtomicBool,
+    #[cfg(test)]
+    busy: AtomicU32,
+    #[cfg(test)]
+    tried: AtomicU32,
 }
 
 impl RequestShared {
@@ -153,10 +172,6 @@ impl RequestShared {
         body_capacity: usize,
         host: &Arc<HostSide>,
     ) -> Arc<Self> {
-        let first = TraceEntry { at: Duration::ZERO, state: HttpRequestState::Init.code(), hop: 0 };
-        // Room for a request without redirects: one allocation instead of three.
-        let mut trace = Vec::with_capacity(8);
-        trace.push(first);
         Arc::new(Self {
             handle,
             user_data,
@@ -165,10 +180,12 @@ impl RequestShared {
             host: Arc::downgrade(host),
             stop: AtomicU32::new(0),
             polls: AtomicU64::new(0),
+            waker: OnceLock::new(),
+            flags: AtomicU32::new(0),
+            event: AtomicU32::new(0),
+            progress: Progress::default(),
             inner: Mutex::new(Inner {
-                state: HttpRequestState::Init,
-                trace,
-                hop: 0,
+                error: None,
                 final_head: None,
                 interim: Vec::new(),
                 hops: Vec::new(),
@@ -180,12 +197,6 @@ impl RequestShared {
                 body_ended: false,
                 body_total: None,
                 body_received: 0,
-                body_sent: 0,
-                flags: 0,
-                connection_reused: false,
-                tls_resumed: false,
-                times: [None; 8],
-                wakers: Vec::new(),
                 producer: None,
                 starved: false,
                 stream: None,
@@ -193,20 +204,16 @@ impl RequestShared {
                 direct_ready: false,
                 direct_progress: false,
             }),
+            untold: Mutex::default(),
+            has_untold: AtomicBool::new(false),
+            #[cfg(test)]
+            busy: AtomicU32::new(0),
+            #[cfg(test)]
+            tried: AtomicU32::new(0),
         })
     }
 
-    // --- for tasks ---
-
-    /// A task of this request begins: it is woken by cancel and by room in the buffer.
-    pub fn join(&self, waker: &TaskWaker) {
-        lock(&self.inner).wakers.push(waker.clone());
-    }
-
-    /// A task of this request ran one step.
-    pub fn count_poll(&self) {
-        self.polls.fetch_add(1, Ordering::Relaxed);
-    }
+    // --- for both sides ---
 
     /// It must stop.
     pub fn stop(&self) -> Option<Stop> {
@@ -218,179 +225,38 @@ impl RequestShared {
         }
     }
 
-    /// Enters a state; none after the end, which another task of the request may have brought.
-    pub fn enter(&self, state: HttpRequestState, now: Instant) {
-        let since = now.since(self.created);
-        let mut inner = lock(&self.inner);
-        if !inner.state.is_terminal() {
-            inner.enter(state, since);
-        }
-    }
-
-    /// A milestone is reached; of several hops the last one counts.
-    pub fn reach(&self, milestone: Milestone, now: Instant) {
-        lock(&self.inner).times[milestone as usize] = Some(now.since(self.created));
-    }
-
-    /// What connection the request got.
-    pub fn note_connection(&self, reused: bool, tls_resumed: bool) {
-        let mut inner = lock(&self.inner);
-        inner.connection_reused = reused;
-        inner.tls_resumed = tls_resumed;
-    }
-
-    /// So many bytes of the request's body were sent.
-    pub fn note_sent(&self, bytes: u64) {
-        lock(&self.inner).body_sent = bytes;
-    }
-
-    /// An interim head came. `Err`: that was one too many.
-    pub fn add_interim(&self, head: ResponseHead) -> usize {
-        let count = {
-            let mut inner = lock(&self.inner);
-            let url = inner.url.clone();
-            inner.interim.push(Arc::new(HeadRecord::new(head, url)));
-            inner.interim.len()
-        };
-        self.raise(event_flags::INTERIM);
-        count
-    }
-
-    /// The final head is there. Its body follows, from the task behind `producer`, which shares where it comes from.
-    pub fn set_final_head(
-        &self,
-        head: Arc<HeadRecord>,
-        body_total: Option<u64>,
-        producer: Option<TaskWaker>,
-        stream: Arc<Mutex<dyn DirectBody>>,
-    ) {
-        {
-            let mut inner = lock(&self.inner);
-            inner.producer = producer;
-            inner.stream = Some(stream);
-            inner.final_head = Some(head);
-            inner.body_total = body_total;
-            if let Some(total) = body_total {
-                inner.body.expect(total);
-            }
-        }
-        self.raise(event_flags::HEAD);
-    }
-
-    /// A redirect is followed: its head joins the history, the URL is another.
-    pub fn add_hop(&self, head: Arc<HeadRecord>, url: Arc<str>, now: Instant) {
-        {
-            let mut inner = lock(&self.inner);
-            inner.hops.push(head);
-            inner.hop += 1;
-            let old = std::mem::replace(&mut inner.url, url);
-            inner.old_urls.push(old);
-        }
-        self.enter(HttpRequestState::Init, now);
-        self.raise(event_flags::HOP);
-    }
-
-    /// Whether the producer is to bring body bytes into the buffer. `readable`: bytes lie in the socket now.
-    pub fn intake(&self, readable: bool) -> Intake {
-        let first = {
-            let mut inner = lock(&self.inner);
-            let room = inner.body_capacity.saturating_sub(inner.body.len());
-            inner.starved = room == 0;
-            if room == 0 {
-                return Intake::Full;
-            }
-            if !(inner.direct && readable && inner.body.is_empty()) {
-                return Intake::Room(room);
-            }
-            !std::mem::replace(&mut inner.direct_ready, true)
-        };
-        if first {
-            self.raise(event_flags::BODY);
-        }
-        Intake::Direct
-    }
-
-    /// The host did not take what lay in the socket for it: the producer brings the next bytes.
-    pub fn withdraw_offer(&self) {
-        let mut inner = lock(&self.inner);
-        inner.direct = false;
-        inner.direct_ready = false;
-    }
-
-    /// The host waits for something else than bytes: it leaves them to the producer.
-    pub fn decline_offer(&self) {
-        let wake = {
-            let mut inner = lock(&self.inner);
-            inner.direct = false;
-            let offered = std::mem::replace(&mut inner.direct_ready, false);
-            inner.producer.clone().filter(|_| offered)
-        };
-        wake.into_iter().for_each(|waker| waker.wake());
-    }
-
-    /// The host read past the producer since the last such question.
-    pub fn take_direct_progress(&self) -> bool {
-        std::mem::take(&mut lock(&self.inner).direct_progress)
-    }
-
-    /// Body bytes came.
-    pub fn push_body(&self, bytes: &[u8]) -> Result<(), NoMemory> {
-        let was_empty = {
-            let mut inner = lock(&self.inner);
-            let was_empty = inner.body.is_empty();
-            inner.body.push(bytes)?;
-            inner.body_received += bytes.len() as u64;
-            was_empty
-        };
-        if was_empty {
-            self.raise(event_flags::BODY);
-        }
-        Ok(())
-    }
-
-    /// Trailers came.
-    pub fn set_trailers(&self, block: HeadBlock) {
-        {
-            let mut inner = lock(&self.inner);
-            let Some(head) = inner.final_head.clone() else { return };
-            inner.trailers = Some(Arc::new(HeadRecord {
-                status: head.status,
-                version_minor: head.version_minor,
-                block,
-                reason: Span::default(),
-                url: head.url.clone(),
-            }));
-        }
-        self.raise(event_flags::TRAILERS);
-    }
-
-    /// The end, good or bad. Only the first call counts.
-    pub fn finish(&self, result: Result<(), HttpClientError>, now: Instant) {
-        let state = result.map_or_else(HttpRequestState::Error, |()| HttpRequestState::Done);
-        let since = now.since(self.created);
-        {
-            // At once, so that whoever sees the end sees all of it.
-            let mut inner = lock(&self.inner);
-            if inner.state.is_terminal() {
-                return;
-            }
-            inner.enter(state, since);
-            inner.times[Milestone::Done as usize] = Some(since);
-            inner.body_ended = true;
-            inner.wakers.clear();
-            inner.producer = None;
-            inner.stream = None;
-            inner.direct_ready = false;
-        }
-        self.raise(event_flags::DONE);
-    }
-
-    /// Adds flags to what the host has seen or will see.
+    /// Adds flags to what the host has seen or will see. Takes no lock.
     pub fn raise(&self, flags: u32) {
-        lock(&self.inner).flags |= flags;
-        if let Some(host) = self.host.upgrade() {
-            host.raise(self.handle, flags);
+        self.flags.fetch_or(flags, Ordering::SeqCst);
+        let Some(host) = self.host.upgrade() else { return };
+        let ends = if flags & event_flags::DONE != 0 { ENDED } else { 0 };
+        let shown = if self.silent { 0 } else { flags };
+        let before = self.event.fetch_or(shown | ends, Ordering::SeqCst);
+        let there = before & GONE == 0;
+        host.raised(
+            self.handle,
+            Raised {
+                first: there && shown != 0 && before & event_flags::ALL == 0,
+                ended: there && ends != 0 && before & ENDED == 0,
+            },
+        );
+    }
+
+    /// The event's flags, for whoever hands them to the host; none from here on until more come.
+    pub(super) fn take_flags(&self) -> u32 {
+        let before = self.event.fetch_and(ENDED | GONE, Ordering::SeqCst);
+        // Of one that is gone they were taken when it went.
+        if before & GONE == 0 {
+            before & event_flags::ALL
+        } else {
+            0
         }
+    }
+
+    /// It is gone from the table: whether it ran, and whether it had an event.
+    pub(super) fn retire(&self) -> (bool, bool) {
+        let before = self.event.fetch_or(GONE, Ordering::SeqCst);
+        (before & ENDED == 0, before & event_flags::ALL != 0)
     }
 
     // --- for the host ---
@@ -422,8 +288,9 @@ impl RequestShared {
         } else {
             let _ = self.stop.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
         }
-        let wakers = lock(&self.inner).wakers.clone();
-        for waker in wakers {
+        // The task sets its waker and then looks for a stop: one sees the other.
+        fence(Ordering::SeqCst);
+        if let Some(waker) = self.waker.get() {
             waker.wake();
         }
     }
@@ -433,64 +300,75 @@ impl RequestShared {
         self.request_stop(Stop::Freed);
     }
 
-    /// The host's view as an event.
+    /// The host waits for something else than bytes: it leaves them to the producer.
+    pub fn decline_offer(&self) {
+        let wake = {
+            let mut inner = lock(&self.inner);
+            inner.direct = false;
+            let offered = std::mem::replace(&mut inner.direct_ready, false);
+            inner.producer.clone().filter(|_| offered)
+        };
+        wake.into_iter().for_each(|waker| waker.wake());
+    }
+
+    /// The host's view as an event. Takes no lock.
     pub fn event(&self, flags: u32) -> Event {
-        let inner = lock(&self.inner);
         Event {
             request: self.handle,
             user_data: self.user_data,
             flags,
-            state: inner.state.code(),
-            status: inner.status(),
-            http_status: inner.http_status(),
+            state: self.progress.state(),
+            status: self.progress.status(),
+            http_status: self.progress.http_status(),
         }
     }
 
     /// The host's view.
     pub fn info(&self) -> RequestInfo {
         let inner = lock(&self.inner);
+        let progress = &self.progress;
+        // First: what is told of a request that is over is all there is.
+        let state = progress.state();
         RequestInfo {
             user_data: self.user_data,
-            state: inner.state.code(),
-            status: inner.status(),
-            http_status: inner.http_status(),
-            flags: inner.flags,
-            terminal: inner.state.is_terminal(),
-            hops: inner.hop,
+            state,
+            status: progress.status(),
+            http_status: progress.http_status(),
+            flags: self.flags.load(Ordering::SeqCst),
+            terminal: state >= HttpRequestState::DONE,
+            hops: inner.hops.len() as u32,
             interim_count: inner.interim.len() as u32,
             http_minor: inner.final_head.as_ref().map_or(-1, |head| i32::from(head.version_minor)),
-            connection_reused: inner.connection_reused,
-            tls_resumed: inner.tls_resumed,
+            connection_reused: progress.connection_reused.load(Ordering::Relaxed),
+            tls_resumed: progress.tls_resumed.load(Ordering::Relaxed),
             body_received: inner.body_received,
             body_buffered: inner.body.len() as u64,
-            body_sent: inner.body_sent,
+            body_sent: progress.body_sent.load(Ordering::Relaxed),
             body_total: inner.body_total,
             task_polls: self.polls.load(Ordering::Relaxed),
-            times: inner.times,
+            times: progress.times(),
         }
     }
 
     /// One of the [`until_flags`] holds, or the request is over.
     pub fn reached(&self, until: u32) -> bool {
+        if self.is_terminal() {
+            return true;
+        }
         let inner = lock(&self.inner);
-        inner.state.is_terminal()
+        self.is_terminal()
             || (until & until_flags::HEAD != 0 && inner.final_head.is_some())
             || (until & until_flags::BODY != 0 && (!inner.body.is_empty() || inner.body_ended || inner.direct_ready))
     }
 
-    /// Where it is.
-    pub fn state(&self) -> HttpRequestState {
-        lock(&self.inner).state.clone()
-    }
-
     /// Where in its life it is.
     pub(super) fn phase(&self) -> Phase {
-        lock(&self.inner).state.phase()
+        self.progress.phase()
     }
 
     /// It is over.
     pub fn is_terminal(&self) -> bool {
-        lock(&self.inner).state.is_terminal()
+        self.progress.is_terminal()
     }
 
     /// One of its heads.
@@ -506,35 +384,40 @@ impl RequestShared {
 
     /// What it failed with.
     pub fn error(&self) -> Option<HttpClientError> {
-        lock(&self.inner).state.error().cloned()
+        lock(&self.inner).error.clone()
     }
 
     /// Its changes of state.
     pub fn trace(&self) -> Vec<TraceEntry> {
-        lock(&self.inner).trace.clone()
+        self.progress.trace()
     }
 
     /// The present URL.
     pub fn url(&self) -> Arc<str> {
         lock(&self.inner).url.clone()
     }
-}
 
-impl Inner {
-    fn enter(&mut self, state: HttpRequestState, since: Duration) {
-        let entry = TraceEntry { at: since, state: state.code(), hop: self.hop };
-        if self.trace.len() == TRACE_ENTRIES_MAX {
-            self.trace.pop();
+    /// The lock, for a task: it never waits.
+    fn try_inner(&self) -> Option<MutexGuard<'_, Inner>> {
+        #[cfg(test)]
+        if self.busy.load(Ordering::SeqCst) > 0 {
+            let tried = self.tried.fetch_add(1, Ordering::SeqCst);
+            if tried % 3 < self.busy.load(Ordering::SeqCst) {
+                return None;
+            }
         }
-        self.trace.push(entry);
-        self.state = state;
+        try_lock(&self.inner)
     }
 
-    fn status(&self) -> Status {
-        self.state.error().map_or(Status::Ok, |error| error.status)
+    /// What a host does that looks at the request on another thread, for as long as the result lives.
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> impl Drop + '_ {
+        lock(&self.inner)
     }
 
-    fn http_status(&self) -> i32 {
-        self.final_head.as_ref().map_or(0, |head| i32::from(head.status))
+    /// From now on tasks find the lock held so many times of three.
+    #[cfg(test)]
+    pub(super) fn set_busy(&self, of_three: u32) {
+        self.busy.store(of_three, Ordering::SeqCst);
     }
 }

@@ -69,6 +69,11 @@ pub enum HttpRequestState {
 }
 
 impl HttpRequestState {
+    /// The number of `Done`; the states behind it are those of requests that are over.
+    pub(super) const DONE: i32 = 8;
+    /// The number of `Error`.
+    pub(super) const ERROR: i32 = 9;
+
     /// The number in the C API.
     pub fn code(&self) -> i32 {
         match self {
@@ -80,35 +85,22 @@ impl HttpRequestState {
             Self::ReceivingHeaders => 5,
             Self::ReceivingBody => 6,
             Self::AwaitingRedirect => 7,
-            Self::Done => 8,
-            Self::Error(_) => 9,
+            Self::Done => Self::DONE,
+            Self::Error(_) => Self::ERROR,
         }
     }
 
-    /// What it failed with.
-    pub fn error(&self) -> Option<&HttpClientError> {
-        match self {
-            Self::Error(error) => Some(error),
-            _ => None,
-        }
-    }
-
-    /// It is over, well or not.
-    pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Done | Self::Error(_))
-    }
-
-    /// Where in its life a request in this state is. A request has several tasks while it is redirected; all of them
-    /// say the same.
-    pub(super) fn phase(&self) -> Phase {
-        match self {
-            Self::Connecting => Phase::Connect,
-            Self::TlsHandshake => Phase::Tls,
-            Self::SendingRequest => Phase::Send,
-            Self::ReceivingIntro | Self::ReceivingHeaders => Phase::FirstByte,
-            Self::ReceivingBody => Phase::Body,
-            Self::AwaitingRedirect => Phase::Redirect,
-            Self::Init | Self::Done | Self::Error(_) => Phase::None,
+    /// Where in its life a request in the state of this number is. A request has several tasks while it is redirected;
+    /// all of them say the same.
+    pub(super) fn phase_of(code: i32) -> Phase {
+        match code {
+            1 => Phase::Connect,
+            2 => Phase::Tls,
+            3 => Phase::Send,
+            4 | 5 => Phase::FirstByte,
+            6 => Phase::Body,
+            7 => Phase::Redirect,
+            _ => Phase::None,
         }
     }
 }
@@ -242,6 +234,8 @@ pub(super) struct BodyStream<N: Net> {
     pub connection: Connection<N>,
     /// Bytes that came with the head.
     pub early: Vec<u8>,
+    /// Body bytes that found the host at its buffer.
+    pub decoded: Vec<u8>,
     pub decoder: BodyDecoder,
     pub keep_alive: Result<(), CloseReason>,
     /// What a read of the host's ran into; the task ends with it.
@@ -362,6 +356,8 @@ pub struct HttpRequestTask<N: Net> {
     machine: Machine<N>,
     /// What the last step began with.
     kind: StepKind,
+    /// How it ended, until the host is told.
+    ending: Option<Result<(), HttpClientError>>,
     over: bool,
 }
 
@@ -373,7 +369,8 @@ impl<N: Net> HttpRequestTask<N> {
 
     pub(super) fn with_role(context: Arc<Context<N>>, shared: Arc<RequestShared>, plan: Plan, role: Role) -> Self {
         let core = Core { context, shared, plan, waker: None, role, retried: false, deadline: None };
-        Self { core, machine: Machine::Init(Init { wait: Wait::EXTERNAL }), kind: StepKind::None, over: false }
+        let machine = Machine::Init(Init { wait: Wait::EXTERNAL });
+        Self { core, machine, kind: StepKind::None, ending: None, over: false }
     }
 
     /// Where it is.
@@ -412,19 +409,33 @@ impl<N: Net> HttpRequestTask<N> {
     }
 
     fn end(&mut self, result: Result<(), HttpClientError>) -> Option<Status2<N>> {
-        self.over = true;
         // The connection goes first, so that a host that sees the end sees it closed.
         self.machine = Machine::Over;
         let result = result.map_err(|error| error.of_host(&self.core.plan.target.origin().host));
         match &mut self.core.role {
-            Role::Root => self.core.shared.finish(result, self.core.context.net.now()),
+            Role::Root => return self.tell_end(result),
             Role::Child(link) => {
                 if let Some(completion) = link.completion.take() {
                     let _ = completion.send(result);
                 }
             }
         }
+        self.over = true;
         None
+    }
+
+    /// Tells the host of the end, now or in the next step.
+    fn tell_end(&mut self, result: Result<(), HttpClientError>) -> Option<Status2<N>> {
+        match self.core.shared.finish(result, self.core.context.net.now()) {
+            Ok(()) => {
+                self.over = true;
+                None
+            }
+            Err(result) => {
+                self.ending = Some(result);
+                Some(TaskStatus::Init)
+            }
+        }
     }
 }
 
@@ -437,7 +448,9 @@ impl<N: Net> TaskIterator for HttpRequestTask<N> {
 
     fn started(&mut self, waker: &TaskWaker) {
         self.core.waker = Some(waker.clone());
-        self.core.shared.join(waker);
+        if let Role::Root = &self.core.role {
+            self.core.shared.start(waker);
+        }
         if let Role::Child(link) = &self.core.role {
             link.go.set_waker(waker.clone());
             if let Some(completion) = &link.completion {
@@ -456,6 +469,9 @@ impl<N: Net> TaskIterator for HttpRequestTask<N> {
         }
         self.core.shared.count_poll();
         self.kind = self.machine.kind();
+        if let Some(result) = self.ending.take() {
+            return self.tell_end(result);
+        }
         if let Some(error) = self.stopped() {
             return self.end(Err(error));
         }
@@ -495,6 +511,9 @@ impl<N: Net> TaskIterator for HttpRequestTask<N> {
                     if let Some(error) = self.timed_out(self.core.context.net.now()) {
                         return self.end(Err(error));
                     }
+                    if !self.core.shared.told() {
+                        return Some(TaskStatus::Init);
+                    }
                     let deadline = self.core.deadline;
                     let wait = self.machine.wait().or_external().no_later_than(deadline);
                     let total = self.core.plan.deadline.filter(|_| self.machine.keeps_time());
@@ -521,9 +540,14 @@ impl<N: Net> TaskIterator for HttpRequestTask<N> {
 impl<N: Net> Drop for HttpRequestTask<N> {
     fn drop(&mut self) {
         // Dropped before its end: a panic, or an executor that goes away with its client.
-        if !self.over && matches!(self.core.role, Role::Root) {
-            let status = if self.core.shared.stop().is_some() { Status::Cancelled } else { Status::Internal };
-            let _ = self.end(Err(HttpClientError::plain(status, self.machine.phase())));
+        if self.over || !matches!(self.core.role, Role::Root) {
+            return;
         }
+        let status = if self.core.shared.stop().is_some() { Status::Cancelled } else { Status::Internal };
+        let lost = HttpClientError::plain(status, self.machine.phase());
+        self.machine = Machine::Over;
+        let result = self.ending.take().unwrap_or(Err(lost));
+        let result = result.map_err(|error| error.of_host(&self.core.plan.target.origin().host));
+        self.core.shared.finish_now(result, self.core.context.net.now());
     }
 }

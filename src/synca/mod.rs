@@ -5,8 +5,10 @@ mod entry;
 #[cfg(all(test, loom))]
 mod loom_tests;
 pub mod oneshot;
+mod sharded;
 pub mod sync;
 mod waker;
 
 pub use entry::{Entry, EntryList};
+pub use sharded::ShardedQueue;
 pub use waker::{TaskWaker, WakeQueue};

@@ -1,15 +1,15 @@
 //! [`TaskWaker`]: the one thing of the executor that any thread may call.
 
 use super::sync::atomic::{AtomicBool, Ordering};
-use super::sync::{lock, Arc, Mutex};
-use super::Entry;
+use super::sync::Arc;
+use super::{Entry, ShardedQueue};
 
 /// Where wakes of one executor gather until its next turn takes them.
 pub struct WakeQueue {
-    woken: Mutex<Vec<Entry>>,
+    woken: ShardedQueue<Entry>,
     /// The driving thread sleeps in the poller, or is about to: whoever adds work must interrupt it. Changed by swaps
-    /// alone, one chain of changes that loom can follow; work is added, and looked for by the sleeper, under a
-    /// lock, which orders the two against it.
+    /// alone, one chain of changes: of a push before its swap and a sleeper's look after its own, either the look sees
+    /// the push, or the pusher's swap sees the sleeper.
     sleeping: AtomicBool,
     interrupt: Box<dyn Fn() + Send + Sync>,
 }
@@ -17,23 +17,28 @@ pub struct WakeQueue {
 impl WakeQueue {
     /// `interrupt` ends a wait of the poller; it is called only while the driver sleeps.
     pub fn new(interrupt: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
-        Arc::new(Self { woken: Mutex::new(Vec::new()), sleeping: AtomicBool::new(false), interrupt })
+        Arc::new(Self { woken: ShardedQueue::default(), sleeping: AtomicBool::new(false), interrupt })
     }
 
-    /// Moves all gathered wakes to `into`, keeping both allocations.
+    /// Moves the gathered wakes to `into`, keeping both allocations. One that comes at this very moment may stay.
     pub fn drain(&self, into: &mut Vec<Entry>) {
-        into.append(&mut lock(&self.woken));
+        self.woken.drain(into);
+    }
+
+    /// The same, for who may wait: none stays that kept the driver from its sleep.
+    pub fn drain_all(&self, into: &mut Vec<Entry>) {
+        self.woken.drain_all(into);
     }
 
     /// No wake waits to be taken.
     pub fn is_empty(&self) -> bool {
-        lock(&self.woken).is_empty()
+        self.woken.is_empty()
     }
 
     /// The driver says that it goes to sleep. False: a wake came first, so it must not.
     pub fn prepare_sleep(&self) -> bool {
         self.sleeping.swap(true, Ordering::SeqCst);
-        let quiet = lock(&self.woken).is_empty();
+        let quiet = self.woken.is_empty();
         if !quiet {
             self.sleeping.swap(false, Ordering::SeqCst);
         }
@@ -53,7 +58,7 @@ impl WakeQueue {
     }
 
     fn push(&self, entry: Entry) {
-        lock(&self.woken).push(entry);
+        self.woken.push(entry);
         self.interrupt_if_sleeping();
     }
 }
@@ -81,7 +86,7 @@ impl TaskWaker {
         Self { shared: Arc::new(WakerShared { entry, notified: AtomicBool::new(false), queue }) }
     }
 
-    /// Makes the task ready. Any thread; never blocks beyond an uncontended lock.
+    /// Makes the task ready. Any thread, and none waits for another here.
     pub fn wake(&self) {
         if !self.shared.notified.swap(true, Ordering::SeqCst) {
             self.shared.queue.push(self.shared.entry);

@@ -185,9 +185,14 @@ impl Executor {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let result =
-            if self.shared.wakes.prepare_sleep() && !self.shared.has_staged() { self.look(timeout) } else { Ok(0) };
+        let quiet = self.shared.wakes.prepare_sleep();
+        let result = if quiet && !self.shared.has_staged() { self.look(timeout) } else { Ok(0) };
         self.shared.wakes.end_sleep();
+        if !quiet {
+            // Else the next turn might find it held, and this one be called again at once.
+            self.shared.wakes.drain_all(&mut self.woken);
+            self.backlog.woken.extend(self.woken.drain(..));
+        }
         self.signal_host();
         result
     }

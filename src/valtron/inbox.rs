@@ -9,7 +9,7 @@ use super::executor::ExecutorStats;
 use super::poller::Poller;
 use super::time::{Instant, TurnClock};
 use crate::synca::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::synca::sync::{lock, Arc, Mutex, Weak};
+use crate::synca::sync::{lock, try_lock, Arc, Mutex, Weak};
 use crate::synca::{Entry, EntryList, WakeQueue};
 
 /// Makes a task on the thread that will run it.
@@ -166,10 +166,13 @@ impl Shared {
         Ok(entry)
     }
 
-    /// Moves what is staged to `into`, keeping both allocations.
+    /// Moves what is staged to `into`, keeping both allocations. While another thread stages, all of it stays for the
+    /// next turn: a turn waits for nobody.
     pub(super) fn take_staged(&self, into: &mut Vec<Staged>) {
-        if self.is_filled() {
-            let mut inbox = lock(&self.inbox);
+        if !self.is_filled() {
+            return;
+        }
+        if let Some(mut inbox) = try_lock(&self.inbox) {
             self.filled.store(false, Ordering::SeqCst);
             into.append(&mut inbox.staged);
         }

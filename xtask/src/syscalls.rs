@@ -87,10 +87,11 @@ const POLLED: [(&str, &str); 7] = [
 
 /// The stalled ones take half a second of polls each, all at once; a trace with fewer calls shows nothing.
 const CALLS_MIN: usize = 1_000;
+const POLLS_MIN: usize = 300;
 
-/// A thread that reads one body without pause holds the lock of its request or of the table now and then when the
-/// polling thread wants it: none to four times in five thousand calls were seen, and a loaded machine has more. So one
-/// call of so many may wait; with no other thread in the client, none.
+/// Between polls the thread makes calls of its own beside those of the other thread, which hold a lock for moments: to make
+/// and free requests, and to look at the same one. One call of so many may wait there; none in a poll, and none at all
+/// where no other thread is in the client.
 const CALLS_PER_LOCK_WAIT: usize = 100;
 
 fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
@@ -106,18 +107,23 @@ fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
     all.push(format!("TIMEOUT_TLS={}/", site_url(site, "VALTRON_SITE_STALL_TLS")?));
     all.push("CONNECT_REFUSED=http://127.0.0.1:1/".to_owned());
     all.push("NAME_NOT_FOUND|NAME_FAILED=http://no-such-name.invalid/".to_owned());
-    let read = vec!["--read".to_owned(), format!("{http}/bytes/50000000"), format!("TIMEOUT_IDLE={http}/stall/body")];
-    for (name, arguments, alone) in [("polls", all, true), ("polls-beside-a-reader", read, false)] {
+    let mut beside = vec!["--beside".to_owned(), format!("{http}/bytes/50000000")];
+    beside.extend(all.iter().filter(|argument| !argument.contains("/chain")).cloned());
+    for (name, arguments) in [("polls", all), ("polls-beside-another-thread", beside)] {
         let file = out_dir().join(format!("syscalls-{name}.txt"));
         let mut command = words("strace -f -o");
-        command.arg(&file).arg(&program).args(arguments);
+        command.arg(&file).arg(&program).args(&arguments);
         log.run(&mut command)?;
         let trace = std::fs::read_to_string(&file)?;
         let found = blocking(&trace).map_err(Stop::Failed)?;
-        let (calls, futexes, waits) = (found.calls, found.futexes, found.lock_waits);
-        log.line(&format!("{name}: {calls} calls of the polling thread, {futexes} of them futex, {waits} lock waits"));
-        if waits > if alone { 0 } else { calls / CALLS_PER_LOCK_WAIT } {
-            return failed(format!("{name}: the polling thread waited {waits} times for a lock"));
+        let Found { polls, calls, futexes, poll_waits, other_waits, .. } = found;
+        log.line(&format!(
+            "{name}: {calls} calls of the polling thread, {futexes} of them futex; lock waits: {poll_waits} in {polls} \
+             polls, {other_waits} between them"
+        ));
+        let alone = arguments[0] != "--beside";
+        if poll_waits > 0 || other_waits > if alone { 0 } else { calls / CALLS_PER_LOCK_WAIT } {
+            return failed(format!("{name}: a lock was waited for {poll_waits} times in polls, {other_waits} between"));
         }
         if !found.bad.is_empty() {
             return failed(format!(
@@ -125,8 +131,8 @@ fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
                 found.bad[..found.bad.len().min(20)].join("\n")
             ));
         }
-        if found.calls < CALLS_MIN {
-            return failed(format!("{name}: only {} calls were traced", found.calls));
+        if calls < CALLS_MIN || polls < POLLS_MIN {
+            return failed(format!("{name}: only {calls} calls and {polls} polls were traced"));
         }
     }
     Ok(())
@@ -136,8 +142,11 @@ fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
 struct Found {
     calls: usize,
     futexes: usize,
-    /// Waits for a lock that another thread held.
-    lock_waits: usize,
+    polls: usize,
+    /// Waits for a lock that another thread held, in a poll.
+    poll_waits: usize,
+    /// The same between polls.
+    other_waits: usize,
     bad: Vec<String>,
 }
 
@@ -148,10 +157,16 @@ fn blocking(trace: &str) -> Result<Found, String> {
         return Err("the trace holds no mark".into());
     };
     let mut found = Found::default();
+    let mut in_poll = false;
     let own = trace.lines().filter(|line| line.split_whitespace().next() == Some(thread));
     for line in own.skip_while(|line| !line.contains("\"begin\"")).skip(1) {
         if line.contains("\"end\"") {
             return Ok(found);
+        }
+        if line.contains("\"poll\"") || line.contains("\"polled\"") {
+            in_poll = line.contains("\"poll\"");
+            found.polls += usize::from(in_poll);
+            continue;
         }
         // strace pads to columns.
         let call = line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
@@ -169,7 +184,8 @@ fn blocking(trace: &str) -> Result<Found, String> {
             "futex" => {
                 found.futexes += 1;
                 // A wake cannot block; a wait is one for a lock that somebody holds, judged by the caller.
-                found.lock_waits += usize::from(call.contains("FUTEX_WAIT") && !call.contains("EAGAIN"));
+                let waits = usize::from(call.contains("FUTEX_WAIT") && !call.contains("EAGAIN"));
+                *if in_poll { &mut found.poll_waits } else { &mut found.other_waits } += waits;
                 true
             }
             "socket" => call.contains("SOCK_NONBLOCK"),
@@ -233,14 +249,17 @@ mod tests {
             "7 nanosleep({}, NULL) = 0",
             "7 futex(0x1, FUTEX_WAKE_PRIVATE, 1) = 1",
             "7 futex(0x1, FUTEX_WAIT_PRIVATE, 2, NULL) = -1 EAGAIN",
+            r#"7 write(-1, "poll", 4) = -1 EBADF"#,
             "7 futex(0x1, FUTEX_WAIT_PRIVATE, 2, NULL <unfinished ...>",
+            r#"7 write(-1, "polled", 6) = -1 EBADF"#,
+            "7 futex(0x1, FUTEX_WAIT_PRIVATE, 2, NULL) = 0",
             r#"7 write(-1, "end", 3) = -1 EBADF"#,
             "7 poll([], 1, 9) = 0",
         ]
         .join("\n");
         let found = blocking(&trace).unwrap();
-        assert_eq!((found.calls, found.futexes, found.bad.len()), (7, 3, 3), "{found:?}");
-        assert_eq!(found.lock_waits, 1);
+        assert_eq!((found.calls, found.futexes, found.bad.len()), (8, 4, 3), "{found:?}");
+        assert_eq!((found.polls, found.poll_waits, found.other_waits), (1, 1, 1));
         assert!(blocking("7 write(-1, \"begin\", 5)").is_err());
     }
 }

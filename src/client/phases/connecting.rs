@@ -22,7 +22,7 @@ use crate::synca::oneshot::{self, Received};
 impl<N: Net> Core<N> {
     pub(in crate::client) fn enter(&mut self, state: HttpRequestState, limit: Option<Duration>) {
         let now = self.context.net.now();
-        self.shared.enter(state, now);
+        self.shared.enter(&state, now);
         self.deadline = limit.map(|limit| now.after(limit));
     }
 

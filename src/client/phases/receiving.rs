@@ -7,7 +7,7 @@ use super::Outcome;
 use crate::client::connection::{lost, Connection, Read};
 use crate::client::error::{HttpClientError, Phase};
 use crate::client::redirects;
-use crate::client::request::{Direct, DirectBody, HeadRecord, Intake, Milestone};
+use crate::client::request::{Direct, DirectBody, HeadRecord, Intake, Milestone, RequestShared};
 use crate::client::status::Status;
 use crate::client::task::{BodyStream, Core, HttpRequestState, Machine, Move, Receiving, ReceivingBody};
 use crate::net::Net;
@@ -46,7 +46,7 @@ impl<N: Net> Receiving<N> {
                 let line = self.searched + end + 1;
                 self.look(core, line)?;
                 self.searched = 0;
-                core.shared.enter(HttpRequestState::ReceivingHeaders, core.context.net.now());
+                core.shared.enter(&HttpRequestState::ReceivingHeaders, core.context.net.now());
                 return Ok(Move::To(Machine::ReceivingHeaders(self)));
             }
             self.searched = self.buffer.len();
@@ -195,17 +195,17 @@ impl<N: Net> Receiving<N> {
         let framing =
             response_framing(&method, &head).map_err(|error| HttpClientError::protocol(error, Phase::FirstByte))?;
         if head.is_interim() {
-            core.shared.add_interim(head);
+            core.shared.add_interim(head, core.plan.target.display());
             if self.buffer.is_empty() && self.unsent.is_some() {
                 return Ok(self.send_on(core));
             }
-            core.shared.enter(HttpRequestState::ReceivingIntro, core.context.net.now());
+            core.shared.enter(&HttpRequestState::ReceivingIntro, core.context.net.now());
             // The phase's clock runs on: endless interim responses do not buy time.
             return Ok(Move::To(Machine::ReceivingIntro(self)));
         }
         core.reach(Milestone::Head);
         let next = self.next_hop(core, &head)?;
-        let record = Arc::new(HeadRecord::new(head, core.shared.url()));
+        let record = Arc::new(HeadRecord::new(head, core.plan.target.display()));
         let early = std::mem::take(&mut self.buffer);
         let body = self.stream(core, framing, early);
         match next {
@@ -239,7 +239,7 @@ impl<N: Net> Receiving<N> {
             other => other,
         };
         let decoder = BodyDecoder::new(framing.body, &core.plan.limits);
-        BodyStream { connection: self.connection, early, decoder, keep_alive, failed: None }
+        BodyStream { connection: self.connection, early, decoded: Vec::new(), decoder, keep_alive, failed: None }
     }
 }
 
@@ -310,24 +310,34 @@ impl<N: Net> ReceivingBody<N> {
             Err(TryLockError::WouldBlock) => return Ok(Move::Yield(Machine::ReceivingBody(self))),
         };
         let Some(stream) = place.as_mut() else { return Err(HttpClientError::plain(Status::Internal, Phase::Body)) };
+        // The head before the body, and the body in order. The host has the lock, and not for long.
+        if !core.shared.told() || !stream.hand_over(&core.shared)? {
+            return Ok(Move::Yield(Machine::ReceivingBody(self)));
+        }
         if let Some(error) = stream.failed.take() {
             return Err(error);
         }
         let before = std::mem::replace(&mut self.wait, stream.connection.wait_read());
         let was_parked = before == Wait::EXTERNAL;
         let now = core.context.net.now();
-        // What the host read past this task was progress, too.
-        let mut moved = core.shared.take_direct_progress();
         // The only wait here with a deadline of its own is an offer.
-        if before.deadline.is_some_and(|until| now >= until) && !moved {
-            core.shared.withdraw_offer();
-        }
+        let mut offer_over = before.deadline.is_some_and(|until| now >= until);
+        // What the host reads past this task is progress, too.
+        let mut moved = false;
         let (mut pieces, mut bytes) = (0, 0);
-        while !stream.decoder.is_done() && pieces < READS_PER_STEP_MAX && bytes < STEP_BYTES_ENOUGH {
+        while !stream.is_done() && pieces < READS_PER_STEP_MAX && bytes < STEP_BYTES_ENOUGH {
             pieces += 1;
             // What came with the head is the task's to decode; only what lies behind it can be read past it.
             let direct = stream.early.is_empty() && stream.connection.readable_hint();
-            let room = match core.shared.intake(direct) {
+            let Some(demand) = core.shared.demand(direct, std::mem::take(&mut offer_over)) else {
+                if moved {
+                    core.restart_idle_clock();
+                }
+                self.wait = before;
+                return Ok(Move::Yield(Machine::ReceivingBody(self)));
+            };
+            moved |= demand.progress;
+            let room = match demand.intake {
                 Intake::Room(room) => room,
                 Intake::Full => {
                     self.wait = Wait::EXTERNAL;
@@ -343,17 +353,30 @@ impl<N: Net> ReceivingBody<N> {
                     return Ok(Move::Wait(Machine::ReceivingBody(self)));
                 }
             };
-            let shared = core.shared.clone();
-            let host = &core.plan.target.origin().host;
+            let (shared, host) = (&core.shared, &core.plan.target.origin().host);
+            let mut late = Vec::new();
             let piece = stream.piece(&core.context.net, host, room, &mut |bytes| {
-                shared.push_body(bytes).map_err(|_| HttpClientError::plain(Status::NoMemory, Phase::Body))
-            })?;
+                let no_memory = || HttpClientError::plain(Status::NoMemory, Phase::Body);
+                if !shared.push_body(bytes).map_err(|_| no_memory())? {
+                    late.try_reserve_exact(bytes.len()).map_err(|_| no_memory())?;
+                    late.extend_from_slice(bytes);
+                }
+                Ok(())
+            });
+            stream.decoded = late;
+            let piece = match piece {
+                Err(error) if !stream.decoded.is_empty() => {
+                    stream.failed = Some(error);
+                    break;
+                }
+                piece => piece?,
+            };
             match piece {
                 Piece::Taken(count) => {
                     moved = true;
                     bytes += count;
-                    if !stream.early.is_empty() {
-                        // More pieces than a step may take, or bytes behind the body.
+                    if !stream.early.is_empty() || !stream.decoded.is_empty() {
+                        // More pieces than a step may take, or bytes behind the body; or the host has the lock.
                         break;
                     }
                 }
@@ -372,7 +395,7 @@ impl<N: Net> ReceivingBody<N> {
                 }
             }
         }
-        if !stream.decoder.is_done() {
+        if !stream.is_done() || !stream.decoded.is_empty() {
             core.restart_idle_clock();
             return Ok(Move::Yield(Machine::ReceivingBody(self)));
         }
@@ -390,7 +413,7 @@ impl<N: Net> ReceivingBody<N> {
 impl<N: Net> DirectBody for Option<BodyStream<N>> {
     fn read_direct(&mut self, into: &mut [u8]) -> Direct {
         let Some(stream) = self else { return Direct::Nothing };
-        if stream.failed.is_some() || !stream.early.is_empty() || stream.decoder.is_done() {
+        if stream.needs_task() {
             return Direct::Nothing;
         }
         let limit = match stream.decoder.remaining() {
@@ -426,12 +449,32 @@ impl<N: Net> DirectBody for Option<BodyStream<N>> {
     }
 
     fn needs_task(&self) -> bool {
-        self.as_ref()
-            .is_some_and(|stream| stream.failed.is_some() || stream.decoder.is_done() || !stream.early.is_empty())
+        self.as_ref().is_some_and(BodyStream::needs_task)
     }
 }
 
 impl<N: Net> BodyStream<N> {
+    fn is_done(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    /// Only the task can go on.
+    fn needs_task(&self) -> bool {
+        self.failed.is_some() || self.is_done() || !self.early.is_empty() || !self.decoded.is_empty()
+    }
+
+    /// Gives the host what it was late for. False: it still has the lock.
+    fn hand_over(&mut self, shared: &RequestShared) -> Result<bool, HttpClientError> {
+        if !self.decoded.is_empty() {
+            let pushed = shared.push_body(&self.decoded);
+            if !pushed.map_err(|_| HttpClientError::plain(Status::NoMemory, Phase::Body))? {
+                return Ok(false);
+            }
+            self.decoded = Vec::new();
+        }
+        Ok(true)
+    }
+
     /// Gives the connection back after the body's end.
     pub(in crate::client) fn leave(self, core: &Core<N>) {
         let keep_alive = match self.keep_alive {

@@ -171,7 +171,7 @@ impl RequestShared {
 impl Inner {
     /// An empty buffer means: the end, an error, or wait.
     pub(super) fn nothing_to_read(&self) -> Result<(), Status> {
-        match (self.state.error(), self.body_ended) {
+        match (&self.error, self.body_ended) {
             (Some(error), _) => Err(error.status),
             (None, true) => Ok(()),
             (None, false) => Err(Status::WouldBlock),

@@ -42,6 +42,8 @@ pub(super) struct World {
     pub(super) acts: Host,
     /// Bytes the host reads at once; 0: it does not read before the end.
     pub(super) reads: usize,
+    /// Another thread of the host has the request's lock in so many turns of three.
+    pub(super) held: u32,
 }
 
 /// How a request ended.
@@ -92,7 +94,7 @@ impl World {
         });
         // Large reads go straight to the socket, small ones through the buffer: neither may show.
         let reads = [1_000, 20_000][(setup.seed % 2) as usize];
-        Self { sim, net, host, context, acts: Box::new(|_| {}), reads }
+        Self { sim, net, host, context, acts: Box::new(|_| {}), reads, held: 0 }
     }
 
     /// The next connection follows `ops`.
@@ -118,10 +120,12 @@ impl World {
         // Both clocks at the same time, see below.
         self.sim.advance(Duration::ZERO);
         let (start, mut body, mut into) = (self.sim.now(), Vec::new(), vec![0; self.reads]);
-        let (host, acts, reads) = (&self.host, &mut self.acts, self.reads);
+        let (host, acts, reads, held) = (&self.host, &mut self.acts, self.reads, self.held);
+        let (mut turns, mut guard) = (0, None);
         let (clock, turn) = (self.sim.clock(), self.sim.executor().handle().clock());
         let over = self.sim.run_until(
             || {
+                guard = None;
                 // Between a wait and its turn the network is at the wait's time and the sockets at the last turn's.
                 if turn.now() != clock.read() {
                     return false;
@@ -130,10 +134,13 @@ impl World {
                 while let (true, Ok(count @ 1..)) = (reads > 0, shared.read(&mut into)) {
                     body.extend_from_slice(&into[..count]);
                 }
+                turns += 1;
+                guard = (turns % 3 < held).then(|| shared.hold());
                 shared.is_terminal()
             },
             TURNS_MAX,
         );
+        drop(guard);
         assert!(over, "tasks are gone, the request is not over");
         let took = self.sim.now().since(start);
         // What waits for later must not be the request's: its tasks end with it.

@@ -2,6 +2,7 @@
 //! no more polls than things that happened.
 
 mod connections;
+mod contention;
 mod harness;
 mod questions;
 mod redirects;

@@ -17,13 +17,12 @@ fn the_end_carries_the_error_and_stays() {
     let now = Instant::default();
     let made = host.insert(|handle| RequestShared::new(handle, 0, false, now, "http://a.test/".into(), 1, &host));
     let shared = made.expect("a slot");
-    shared.enter(HttpRequestState::Connecting, now);
-    assert_eq!((shared.state(), shared.phase(), shared.error()), (HttpRequestState::Connecting, Phase::Connect, None));
+    shared.enter(&HttpRequestState::Connecting, now);
+    assert_eq!((shared.info().state, shared.phase(), shared.error()), (1, Phase::Connect, None));
     let error = HttpClientError::new(Status::ConnectRefused, Phase::Connect, "nobody there");
-    shared.finish(Err(error.clone()), now.after(Duration::from_secs(1)));
-    shared.enter(HttpRequestState::TlsHandshake, now);
-    shared.finish(Ok(()), now);
-    assert_eq!(shared.state(), HttpRequestState::Error(error.clone()));
+    shared.finish(Err(error.clone()), now.after(Duration::from_secs(1))).expect("nobody has the lock");
+    shared.enter(&HttpRequestState::TlsHandshake, now);
+    shared.finish_now(Ok(()), now);
     assert_eq!(shared.error(), Some(error));
     let info = shared.info();
     assert_eq!((info.state, info.status, info.terminal), (9, Status::ConnectRefused, true));

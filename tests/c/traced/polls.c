@@ -1,7 +1,9 @@
-/* Goal: no poll makes a call that can block. Method: `polls [--read URL] STATUS=URL...` starts all URLs at once and polls with
- * a budget of one millisecond, from one thread that does nothing else, until all have ended as they must; STATUS is the name
- * of a status without its prefix, or several with `|` between. With --read another thread reads that URL's body meanwhile,
- * with a buffer that holds all of it. Two writes to no descriptor mark the stretch for the driver
+/* Goal: no poll makes a call that can block. Method: `polls [--beside URL] STATUS=URL...` starts all URLs at once and polls
+ * with a budget of one millisecond, from one thread that does nothing else, until all have ended as they must; STATUS is the
+ * name of a status without its prefix, or several with `|` between. With --beside another thread is in the client meanwhile,
+ * without pause: it reads that URL's body with a buffer that holds all of it, and between two reads looks at one of the
+ * requests in every way there is, cancels one that is over, answers questions that nobody asked, and makes and frees a
+ * request. Writes to no descriptor mark the stretch, and each poll in it, for the driver
  * (`cargo xtask test --only syscalls`), which looks at every call in between. */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +19,8 @@
 
 static valtron_client *client;
 static atomic_int reading;
+static valtron_request requests[64];
+static atomic_int started;
 
 static void mark(const char *word) {
     if (write(-1, word, strlen(word)) == 0) exit(3);
@@ -48,11 +52,33 @@ static int expected(const char *argument, const char *name) {
     return 0;
 }
 
-static void *read_all(void *request) {
+/* All that a thread may do with a client that another one polls. */
+static void look_around(int turn) {
+    int count = atomic_load(&started);
+    valtron_request request = count > 0 ? requests[turn % count] : 0;
+    valtron_request_info info = VALTRON_REQUEST_INFO_INIT;
+    valtron_stats stats = VALTRON_STATS_INIT;
+    valtron_request made;
+    valtron_job *job = NULL;
+    const uint8_t *bytes = NULL;
+    size_t len = 0;
+    (void)valtron_client_stats(client, &stats);
+    (void)valtron_action_decide(client, 1u << 30, VALTRON_DECISION_RUN, &job);
+    if (count > 0) {
+        (void)valtron_request_poll(client, request, 0, &info);
+        (void)valtron_request_peek(client, request, &bytes, &len);
+        if (info.state == VALTRON_STATE_DONE) (void)valtron_request_cancel(client, request);
+    }
+    made = start("http://127.0.0.1:1/", NULL);
+    valtron_request_free(client, made);
+}
+
+static void *beside(void *request) {
     unsigned char *buffer = malloc(BUFFER_BYTES);
-    for (;;) {
+    for (int turn = 0;; turn++) {
         size_t len = 0;
         valtron_status status = valtron_request_read(client, *(valtron_request *)request, buffer, BUFFER_BYTES, &len);
+        look_around(turn);
         if (status == VALTRON_E_WOULD_BLOCK) continue;
         if (status != VALTRON_OK) exit(6);
         if (len == 0) break;
@@ -64,10 +90,10 @@ static void *read_all(void *request) {
 
 int main(int argc, char **argv) {
     valtron_client_config client_config = VALTRON_CLIENT_CONFIG_INIT;
-    valtron_request requests[64], read_from = 0;
+    valtron_request read_from = 0;
     pthread_t reader;
     int i, first = 1, polls, done = 0;
-    if (argc > 2 && strcmp(argv[1], "--read") == 0) first = 3;
+    if (argc > 2 && strcmp(argv[1], "--beside") == 0) first = 3;
     if (argc <= first || argc > 64) return 2;
     client_config.worker_threads = 0;
     client_config.tls_verify_off = 1;
@@ -75,14 +101,19 @@ int main(int argc, char **argv) {
     if (first == 3) {
         read_from = start(argv[2], NULL);
         atomic_store(&reading, 1);
-        if (pthread_create(&reader, NULL, read_all, &read_from) != 0) return 1;
+        if (pthread_create(&reader, NULL, beside, &read_from) != 0) return 1;
     }
     mark("begin");
-    for (i = first; i < argc; i++) requests[i] = start(strchr(argv[i], '=') + 1, argv[i]);
+    for (i = first; i < argc; i++) {
+        requests[i - first] = start(strchr(argv[i], '=') + 1, argv[i]);
+        atomic_store(&started, i - first + 1);
+    }
     for (polls = 0; polls < POLLS_MAX && (done < argc - first || atomic_load(&reading)); polls++) {
         valtron_event events[8];
         size_t count = 0, at;
+        mark("poll");
         if (valtron_client_poll(client, 1000, NULL) != VALTRON_OK) return 1;
+        mark("polled");
         if (valtron_client_next_events(client, events, sizeof events[0], 8, &count) != VALTRON_OK) return 1;
         for (at = 0; at < count; at++) {
             const char *name = valtron_status_name(events[at].status) + strlen("VALTRON_");
@@ -99,7 +130,7 @@ int main(int argc, char **argv) {
             done++;
         }
     }
-    for (i = first; i < argc; i++) valtron_request_free(client, requests[i]);
+    for (i = first; i < argc; i++) valtron_request_free(client, requests[i - first]);
     mark("end");
     if (done < argc - first || atomic_load(&reading)) {
         fprintf(stderr, "%d of %d ended after %d polls\n", done, argc - first, polls);

@@ -1,0 +1,254 @@
+//! How tasks tell a host what came: never by waiting for its lock. While the host holds it, what is to be told waits,
+//! in order, and the task gives way.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{DirectBody, HeadRecord, Inner, Intake, Milestone, RequestShared};
+use crate::client::body_buffer::NoMemory;
+use crate::client::error::HttpClientError;
+use crate::client::host_side::event_flags;
+use crate::client::task::HttpRequestState;
+use crate::proto::{HeadBlock, ResponseHead, Span};
+use crate::synca::sync::lock;
+use crate::synca::TaskWaker;
+use crate::valtron::time::Instant;
+
+/// Something that came for the host.
+pub(super) enum Note {
+    Interim(Arc<HeadRecord>),
+    Head {
+        head: Arc<HeadRecord>,
+        body_total: Option<u64>,
+        producer: Option<TaskWaker>,
+        stream: Arc<Mutex<dyn DirectBody>>,
+    },
+    Hop {
+        head: Arc<HeadRecord>,
+        url: Arc<str>,
+    },
+    Trailers(HeadBlock),
+}
+
+/// What a producer of body bytes is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) struct Demand {
+    /// What to do.
+    pub intake: Intake,
+    /// The host read past the producer since it last asked.
+    pub progress: bool,
+}
+
+impl RequestShared {
+    /// The request's first task begins: it is woken by cancel.
+    pub fn start(&self, waker: &TaskWaker) {
+        // A second task of the same request ends with the first.
+        let _ = self.waker.set(waker.clone());
+        // Who stops the request stores that and then looks for the waker; the task looks for a stop from here on.
+        std::sync::atomic::fence(Ordering::SeqCst);
+    }
+
+    /// A task of this request ran one step.
+    pub fn count_poll(&self) {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Enters a state; none after the end, which another task of the request may have brought.
+    pub fn enter(&self, state: &HttpRequestState, now: Instant) {
+        if !self.progress.is_terminal() {
+            self.progress.enter(state.code(), now.since(self.created));
+        }
+    }
+
+    /// A milestone is reached; of several hops the last one counts.
+    pub fn reach(&self, milestone: Milestone, now: Instant) {
+        self.progress.reach(milestone, now.since(self.created));
+    }
+
+    /// What connection the request got.
+    pub fn note_connection(&self, reused: bool, tls_resumed: bool) {
+        self.progress.connection_reused.store(reused, Ordering::Relaxed);
+        self.progress.tls_resumed.store(tls_resumed, Ordering::Relaxed);
+    }
+
+    /// So many bytes of the request's body were sent.
+    pub fn note_sent(&self, bytes: u64) {
+        self.progress.body_sent.store(bytes, Ordering::Relaxed);
+    }
+
+    /// An interim head came.
+    pub fn add_interim(&self, head: ResponseHead, url: Arc<str>) {
+        self.tell(Note::Interim(Arc::new(HeadRecord::new(head, url))));
+    }
+
+    /// The final head is there. Its body follows, from the task behind `producer`, which shares where it comes from.
+    pub fn set_final_head(
+        &self,
+        head: Arc<HeadRecord>,
+        body_total: Option<u64>,
+        producer: Option<TaskWaker>,
+        stream: Arc<Mutex<dyn DirectBody>>,
+    ) {
+        self.tell(Note::Head { head, body_total, producer, stream });
+    }
+
+    /// A redirect is followed: its head joins the history, the URL is another.
+    pub fn add_hop(&self, head: Arc<HeadRecord>, url: Arc<str>, now: Instant) {
+        self.progress.hop.fetch_add(1, Ordering::SeqCst);
+        self.enter(&HttpRequestState::Init, now);
+        self.tell(Note::Hop { head, url });
+    }
+
+    /// Trailers came.
+    pub fn set_trailers(&self, block: HeadBlock) {
+        self.tell(Note::Trailers(block));
+    }
+
+    /// All that came was told. False: the host holds the lock, not for long; give way and ask again.
+    pub fn told(&self) -> bool {
+        if !self.has_untold.load(Ordering::Relaxed) {
+            return true;
+        }
+        let Some(mut inner) = self.try_inner() else { return false };
+        let flags = self.tell_rest(&mut inner);
+        drop(inner);
+        self.raise(flags);
+        true
+    }
+
+    /// Whether the producer is to bring body bytes into the buffer. `readable`: bytes lie in the socket now.
+    /// `offer_over`: those that were left for the host lay there long enough. `None`: as with [`told`](Self::told).
+    pub(in crate::client) fn demand(&self, readable: bool, offer_over: bool) -> Option<Demand> {
+        let (demand, first) = {
+            let mut inner = self.try_inner()?;
+            let progress = std::mem::take(&mut inner.direct_progress);
+            if offer_over && !progress {
+                // The host did not take what lay in the socket for it.
+                inner.direct = false;
+                inner.direct_ready = false;
+            }
+            let room = inner.body_capacity.saturating_sub(inner.body.len());
+            inner.starved = room == 0;
+            let (intake, first) = if room == 0 {
+                (Intake::Full, false)
+            } else if inner.direct && readable && inner.body.is_empty() {
+                (Intake::Direct, !std::mem::replace(&mut inner.direct_ready, true))
+            } else {
+                (Intake::Room(room), false)
+            };
+            (Demand { intake, progress }, first)
+        };
+        if first {
+            self.raise(event_flags::BODY);
+        }
+        Some(demand)
+    }
+
+    /// Body bytes came. `Ok(false)`: none was taken, as with [`told`](Self::told).
+    pub fn push_body(&self, bytes: &[u8]) -> Result<bool, NoMemory> {
+        let was_empty = {
+            let Some(mut inner) = self.try_inner() else { return Ok(false) };
+            let was_empty = inner.body.is_empty();
+            inner.body.push(bytes)?;
+            inner.body_received += bytes.len() as u64;
+            was_empty
+        };
+        if was_empty && !bytes.is_empty() {
+            self.raise(event_flags::BODY);
+        }
+        Ok(true)
+    }
+
+    /// The end, good or bad, behind all that is still to be told. Only the first counts. `Err` gives the result back: as
+    /// with [`told`](Self::told).
+    #[allow(clippy::result_large_err)] // given back at once, to be tried again
+    pub fn finish(&self, result: Result<(), HttpClientError>, now: Instant) -> Result<(), Result<(), HttpClientError>> {
+        match self.try_inner() {
+            Some(inner) => {
+                self.end(inner, result, now);
+                Ok(())
+            }
+            None => Err(result),
+        }
+    }
+
+    /// The same for a task that is dropped: there is no later.
+    pub fn finish_now(&self, result: Result<(), HttpClientError>, now: Instant) {
+        self.end(lock(&self.inner), result, now);
+    }
+
+    fn end(&self, mut inner: MutexGuard<'_, Inner>, result: Result<(), HttpClientError>, now: Instant) {
+        if self.progress.is_terminal() {
+            return;
+        }
+        let flags = self.tell_rest(&mut inner);
+        inner.error = result.err();
+        inner.body_ended = true;
+        inner.producer = None;
+        let stream = inner.stream.take();
+        inner.direct_ready = false;
+        self.progress.end(inner.error.as_ref(), now.since(self.created));
+        drop(inner);
+        drop(stream);
+        self.raise(flags | event_flags::DONE);
+    }
+
+    fn tell(&self, note: Note) {
+        if !self.has_untold.load(Ordering::Relaxed) {
+            if let Some(mut inner) = self.try_inner() {
+                let flags = self.apply(&mut inner, note);
+                drop(inner);
+                return self.raise(flags);
+            }
+        }
+        lock(&self.untold).push(note);
+        self.has_untold.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the events of it.
+    fn tell_rest(&self, inner: &mut Inner) -> u32 {
+        if !self.has_untold.swap(false, Ordering::Relaxed) {
+            return 0;
+        }
+        let notes = std::mem::take(&mut *lock(&self.untold));
+        notes.into_iter().fold(0, |flags, note| flags | self.apply(inner, note))
+    }
+
+    /// Returns the event of it.
+    fn apply(&self, inner: &mut Inner, note: Note) -> u32 {
+        match note {
+            Note::Interim(head) => {
+                inner.interim.push(head);
+                event_flags::INTERIM
+            }
+            Note::Head { head, body_total, producer, stream } => {
+                self.progress.set_http_status(head.status);
+                inner.producer = producer;
+                inner.stream = Some(stream);
+                inner.final_head = Some(head);
+                inner.body_total = body_total;
+                if let Some(total) = body_total {
+                    inner.body.expect(total);
+                }
+                event_flags::HEAD
+            }
+            Note::Hop { head, url } => {
+                inner.hops.push(head);
+                let old = std::mem::replace(&mut inner.url, url);
+                inner.old_urls.push(old);
+                event_flags::HOP
+            }
+            Note::Trailers(block) => {
+                let Some(head) = inner.final_head.clone() else { return 0 };
+                inner.trailers = Some(Arc::new(HeadRecord {
+                    status: head.status,
+                    version_minor: head.version_minor,
+                    block,
+                    reason: Span::default(),
+                    url: head.url.clone(),
+                }));
+                event_flags::TRAILERS
+            }
+        }
+    }
+}

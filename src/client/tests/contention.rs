@@ -1,0 +1,58 @@
+//! A thread of the host that looks at a request again and again does not make its tasks wait, and changes nothing.
+
+use super::harness::{bytes, get, moved, ok, server, World, SEEDS, URL};
+use crate::client::host_side::event_flags;
+use crate::client::{HeadKind, RequestConfig};
+use crate::net::scripted::Op;
+
+/// Goal: whatever comes is told whole and in order, however often the host has the lock when it comes; and no task
+/// waits for the lock. Method: the same answers without, with a host that has it through most turns, on the thread that
+/// runs the tasks (who waited would wait for ever), and with one that has it at most looks.
+#[test]
+fn a_held_lock_changes_nothing() {
+    let long: String = (0..60_000).map(|n| char::from(b'a' + (n % 23) as u8)).collect();
+    let chunked = format!(
+        "HTTP/1.1 103 E\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{long}\r\n\
+         0\r\nT: u\r\n\r\n",
+        long.len()
+    );
+    let cut = |text: &str| text.as_bytes().chunks(9_999).flat_map(|part| [bytes(part), Op::WouldBlock]).collect();
+    let small = RequestConfig { body_buffer_bytes: 1_000, ..get(URL) };
+    let cases: Vec<(RequestConfig, Vec<Vec<Op>>)> = vec![
+        (get(URL), vec![vec![ok("x")]]),
+        (get(URL), vec![vec![ok(&long)]]),
+        (small.clone(), vec![vec![ok(&long)]]),
+        (small, vec![cut(&chunked)]),
+        (get(URL), vec![cut(&chunked)]),
+        (get(URL), vec![vec![moved(302, "/b", "away")], vec![moved(307, "/c", "")], vec![ok("there")]]),
+        (get(URL), vec![vec![bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n{long}")), Op::Eof]]),
+        (get(URL), vec![vec![bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nz")]]),
+        (get(URL), vec![vec![bytes("HTTP/1.1 200 OK\r\nA : b\r\n\r\n")]]),
+    ];
+    for seed in SEEDS {
+        for (at, (config, answers)) in cases.iter().enumerate() {
+            let [free, held, busy] = [(0, 0), (2, 0), (0, 2)].map(|(held, busy)| {
+                let mut world = World::new(seed);
+                world.held = held;
+                world.net.plan(server(answers.clone()));
+                let request = world.start(config.clone());
+                request.set_busy(busy);
+                let outcome = world.finish(&request);
+                let event = world.host.next_event().expect("an event");
+                assert_eq!(world.host.next_event(), None);
+                assert!(event.flags & event_flags::DONE != 0);
+                world.settle();
+                let heads =
+                    [HeadKind::Final, HeadKind::Trailers, HeadKind::Interim(0), HeadKind::Hop(0), HeadKind::Hop(1)]
+                        .map(|kind| outcome.shared.head(kind).map(|head| (head.status, head.url.clone())));
+                let info = outcome.info;
+                let counts = (info.hops, info.interim_count, info.body_received, info.body_total, event.flags);
+                (outcome.states, outcome.text, outcome.body, heads, counts, outcome.shared.url())
+            });
+            for other in [held, busy] {
+                let seen = |outcome: &(_, _, _, _, _, _)| format!("{:?} {:?} {:?}", outcome.0, outcome.3, outcome.4);
+                assert!(free == other, "seed {seed}, case {at}:\n{}\n{}", seen(&free), seen(&other));
+            }
+        }
+    }
+}
