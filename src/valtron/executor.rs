@@ -98,6 +98,8 @@ pub struct Executor {
     // Kept for their allocations.
     woken: Vec<Entry>,
     staged: Vec<Staged>,
+    /// Tasks whose keys are still to be given back.
+    pub(super) over: Vec<Entry>,
     /// What came in, beyond what one turn takes.
     backlog: Backlog,
 }
@@ -148,6 +150,7 @@ impl Executor {
             label: 0,
             woken: Vec::new(),
             staged: Vec::new(),
+            over: Vec::new(),
             backlog: Backlog::default(),
         }
     }
@@ -370,7 +373,7 @@ impl Executor {
 
     pub(super) fn take_staged(&mut self) {
         let mut staged = std::mem::take(&mut self.staged);
-        self.shared.take_staged(&mut staged);
+        self.shared.take_staged(&mut staged, &mut self.over);
         for one in staged.drain(..) {
             match one.lifted {
                 true => self.take_in(one),

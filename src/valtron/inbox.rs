@@ -166,15 +166,18 @@ impl Shared {
         Ok(entry)
     }
 
-    /// Moves what is staged to `into`, keeping both allocations. While another thread stages, all of it stays for the
-    /// next turn: a turn waits for nobody.
-    pub(super) fn take_staged(&self, into: &mut Vec<Staged>) {
-        if !self.is_filled() {
+    /// Moves what is staged to `into`, keeping both allocations, and gives the keys of tasks that are `over` back. While
+    /// another thread stages, all of it stays for the next turn: a turn waits for nobody.
+    pub(super) fn take_staged(&self, into: &mut Vec<Staged>, over: &mut Vec<Entry>) {
+        if !self.is_filled() && over.is_empty() {
             return;
         }
         if let Some(mut inbox) = try_lock(&self.inbox) {
             self.filled.store(false, Ordering::SeqCst);
             into.append(&mut inbox.staged);
+            for entry in over.drain(..) {
+                inbox.keys.remove(entry);
+            }
         }
     }
 
@@ -188,7 +191,12 @@ impl Shared {
         !lock(&self.inbox).staged.is_empty()
     }
 
-    /// The task under `entry` is over.
+    /// The task under `entry` is over. False: another thread stages; try again.
+    pub(super) fn try_release(&self, entry: Entry) -> bool {
+        try_lock(&self.inbox).map(|mut inbox| inbox.keys.remove(entry)).is_some()
+    }
+
+    /// The same, for who may wait.
     pub(super) fn release(&self, entry: Entry) {
         lock(&self.inbox).keys.remove(entry);
     }

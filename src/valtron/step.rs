@@ -157,7 +157,9 @@ impl Executor {
                 self.shared.poller.disarm(key, entry);
             }
         }
-        self.shared.release(entry);
+        if !self.shared.try_release(entry) {
+            self.over.push(entry);
+        }
         drop_guarded(task);
     }
 }

@@ -5,11 +5,13 @@
  * requests in every way there is, cancels one that is over, answers questions that nobody asked, and makes and frees a
  * request. Writes to no descriptor mark the stretch, and each poll in it, for the driver
  * (`cargo xtask test --only syscalls`), which looks at every call in between. */
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "valtron_http.h"
@@ -21,6 +23,39 @@ static valtron_client *client;
 static atomic_int reading;
 static valtron_request requests[64];
 static atomic_int started;
+
+/* The C library's allocator has locks of its own, and a thread that frees what another one allocated can be waited for. This
+ * one has none, so that every wait in the trace is the library's. Memory is handed out once. */
+#define ARENA_BYTES ((size_t)16 << 30)
+static unsigned char *arena;
+static _Atomic size_t arena_used;
+
+static void *take(void *user, size_t size, size_t alignment) {
+    size_t at = atomic_fetch_add(&arena_used, size + alignment);
+    (void)user;
+    at = (at + alignment - 1) & ~(alignment - 1);
+    return at + size <= ARENA_BYTES ? arena + at : NULL;
+}
+
+static void *grow(void *user, void *p, size_t old_size, size_t alignment, size_t new_size) {
+    void *moved = new_size <= old_size ? p : take(user, new_size, alignment);
+    if (moved != NULL && moved != p) memcpy(moved, p, old_size);
+    return moved;
+}
+
+static void forget(void *user, void *p, size_t size, size_t alignment) {
+    (void)user, (void)p, (void)size, (void)alignment;
+}
+
+static void set_allocator(void) {
+    valtron_allocator allocator = VALTRON_ALLOCATOR_INIT;
+    arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (arena == MAP_FAILED) exit(7);
+    allocator.allocate = take;
+    allocator.reallocate = grow;
+    allocator.deallocate = forget;
+    if (valtron_set_allocator(&allocator) != VALTRON_OK) exit(7);
+}
 
 static void mark(const char *word) {
     if (write(-1, word, strlen(word)) == 0) exit(3);
@@ -95,6 +130,7 @@ int main(int argc, char **argv) {
     int i, first = 1, polls, done = 0;
     if (argc > 2 && strcmp(argv[1], "--beside") == 0) first = 3;
     if (argc <= first || argc > 64) return 2;
+    set_allocator();
     client_config.worker_threads = 0;
     client_config.tls_verify_off = 1;
     if (valtron_client_create(&client_config, &client) != VALTRON_OK) return 1;
