@@ -172,7 +172,7 @@ impl Client {
         let outcome = match &inner.drive {
             Drive::Inline(driven) => {
                 // Requests of other threads' performs end in lanes of their own.
-                let _told = inner.board_lane(driven);
+                let _told = inner.board_lane(driven)?;
                 inner.drive_until(driven, left(inner.clock_now()), Busy::Ride, &over).map(|(reason, _)| reason)
             }
             #[cfg(feature = "multi")]

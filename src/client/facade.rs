@@ -20,7 +20,7 @@ use super::status::Status;
 use lanes::{start, system, Maker, Recorded};
 
 use crate::net::{DescriptorLedger, OsNet, ResolverPool, SystemResolver};
-use crate::synca::sync::lock;
+use crate::synca::sync::{lock, try_lock};
 use crate::tls::{TlsConfig, TlsSettings};
 use crate::valtron::clock::SystemClock;
 use crate::valtron::poller::{self, Poller};
@@ -428,15 +428,15 @@ impl Inner {
     pub fn board(&self) -> Result<Passenger<'_>, Status> {
         let poller = poller::system().map_err(|error| system(error).status)?;
         let recorded = Recorded::new(&self.maker.ledger, &*poller);
-        self.host.passengers.board(poller.clone());
-        Ok(Passenger { host: &self.host, _descriptors: Some(recorded), poller })
+        let place = self.host.passengers.board(poller.clone()).ok_or(Status::NoMemory)?;
+        Ok(Passenger { host: &self.host, place, _descriptors: Some(recorded), poller })
     }
 
     /// A driver that is told what happens in other lanes, too.
-    pub fn board_lane(&self, driven: &Driven) -> Passenger<'_> {
+    pub fn board_lane(&self, driven: &Driven) -> Result<Passenger<'_>, Status> {
         let poller = driven.lane.executor.poller();
-        self.host.passengers.board(poller.clone());
-        Passenger { host: &self.host, _descriptors: None, poller }
+        let place = self.host.passengers.board(poller.clone()).ok_or(Status::NoMemory)?;
+        Ok(Passenger { host: &self.host, place, _descriptors: None, poller })
     }
 
     /// An executor for one call of `perform`.
@@ -476,7 +476,10 @@ impl Inner {
             return;
         }
         let mut next = now.after(TEND_INTERVAL);
-        let idle: Vec<_> = lock(&self.spare).iter().filter(|one| !one.lane.context.pool.is_empty()).cloned().collect();
+        // A thread that performs has them at this moment: the next call looks again.
+        let Some(spare) = try_lock(&self.spare) else { return };
+        let idle: Vec<_> = spare.iter().filter(|one| !one.lane.context.pool.is_empty()).cloned().collect();
+        drop(spare);
         for driven in idle {
             driven.tend(Duration::ZERO);
             next = driven.lane.executor.next_deadline().map_or(next, |at| at.min(next));
@@ -549,6 +552,7 @@ impl Inner {
 /// Waits while another thread drives.
 pub(super) struct Passenger<'a> {
     host: &'a HostSide,
+    place: usize,
     /// Goes first: a number in the ledger must not outlive its descriptor.
     _descriptors: Option<Recorded>,
     poller: Arc<dyn Poller>,
@@ -567,6 +571,6 @@ impl Passenger<'_> {
 
 impl Drop for Passenger<'_> {
     fn drop(&mut self) {
-        self.host.passengers.leave(&self.poller);
+        self.host.passengers.leave(self.place);
     }
 }

@@ -1,19 +1,17 @@
 //! What faces the host: handles, slots, the list of requests that have events. Every call of the host and every task
 //! meets here; a task changes flags and counts, and takes no lock.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 mod passengers;
-mod slots;
 
 use super::questions::Desk;
 use super::request::{Raised, RequestShared};
 use super::status::Status;
 use crate::synca::sync::lock;
-use crate::synca::ShardedQueue;
+use crate::synca::{Chunks, ShardedQueue};
 pub use passengers::Passengers;
-use slots::{Slot, Slots};
 
 /// Bits of a handle's parts: 12 of client tag, 20 of slot, 32 of generation.
 const SLOT_BITS: u32 = 20;
@@ -52,6 +50,23 @@ pub struct Event {
     pub http_status: i32,
 }
 
+/// A place for one request after another.
+#[derive(Default)]
+struct Slot {
+    /// Held for a look or a change, by those who use the same slot.
+    place: Mutex<Place>,
+    /// It stands in the list of those with events, at most once: so that list never outgrows the slots.
+    listed: AtomicBool,
+}
+
+/// Who is in a slot.
+#[derive(Default)]
+struct Place {
+    /// Which occupant, counted from 1.
+    generation: u32,
+    request: Option<Arc<RequestShared>>,
+}
+
 /// Who comes and goes. Its lock is for those who make and free requests.
 #[derive(Default)]
 struct Register {
@@ -64,7 +79,7 @@ struct Register {
     closed: bool,
 }
 
-/// Counts that every poll asks for. Tasks and hosts change them in any order, so that one may be below zero for a moment.
+/// Counts that every poll asks for. Tasks and hosts change them in any order: one may be below zero for a moment.
 #[derive(Default)]
 struct Counts {
     /// Requests that have not ended.
@@ -78,7 +93,7 @@ struct Counts {
 pub struct HostSide {
     tag: u16,
     requests_max: usize,
-    slots: Slots,
+    slots: Chunks<Slot>,
     register: Mutex<Register>,
     /// Slots of requests with an event, oldest first.
     ready: ShardedQueue<u32>,
@@ -109,7 +124,7 @@ impl HostSide {
             Self {
                 tag,
                 requests_max,
-                slots: Slots::default(),
+                slots: Chunks::default(),
                 register: Mutex::default(),
                 ready: ShardedQueue::default(),
                 counts: Counts::default(),
@@ -312,8 +327,8 @@ mod tests {
         host.insert(made).expect("a slot")
     }
 
-    /// Goal: what a poll asks each time, and what a task tells, does not wait for a thread that makes or frees requests,
-    /// or looks at one. Method: hold those locks, and ask and tell on another thread.
+    /// Goal: what a poll asks each time, and what a task tells, does not wait for a thread that makes or frees
+    /// requests, or looks at one. Method: hold those locks, and ask and tell on another thread.
     #[test]
     fn counts_and_flags_need_no_lock() {
         let host = HostSide::new(8, Box::new(|| {}));

@@ -1,6 +1,7 @@
 //! What threads share: generational keys, wakers, one-shot channels. Atomics and locks come from [`sync`], which is
 //! std or loom.
 
+mod chunks;
 mod entry;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -9,6 +10,7 @@ mod sharded;
 pub mod sync;
 mod waker;
 
+pub use chunks::Chunks;
 pub use entry::{Entry, EntryList};
 pub use sharded::ShardedQueue;
 pub use waker::{TaskWaker, WakeQueue};

@@ -1,12 +1,12 @@
 //! The std-or-loom facade: every atomic and lock of `synca` and `valtron` comes from here, so that loom can model
 //! them. `Arc` is std's in either case: loom's has no `Weak` and no trait objects, and nothing here is ordered by a
-//! count of references.
+//! count of references. So is `OnceLock`, which loom has not.
 
 #[cfg(loom)]
 pub use loom::sync::{atomic, Mutex, MutexGuard};
 #[cfg(not(loom))]
 pub use std::sync::{atomic, Mutex, MutexGuard};
-pub use std::sync::{Arc, Weak};
+pub use std::sync::{Arc, OnceLock, Weak};
 
 /// Locks, and goes on after a panic elsewhere: the data behind our locks is valid between any two statements, and a
 /// panic is reported on its own path.

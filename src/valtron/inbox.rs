@@ -104,8 +104,10 @@ impl LongestStep {
     pub(super) fn offer(&self, took: Duration, label: u32) {
         // A reset seen late costs one look at the lock, or one step that is not kept.
         if took.as_nanos() as u64 > self.nanos.load(Ordering::Relaxed) {
+            // Somebody asks for it at this very moment: then it does not count, lest the driver wait.
+            let Some(mut step) = try_lock(&self.step) else { return };
             self.nanos.store(took.as_nanos() as u64, Ordering::Relaxed);
-            *lock(&self.step) = (took, label);
+            *step = (took, label);
         }
     }
 
@@ -166,8 +168,8 @@ impl Shared {
         Ok(entry)
     }
 
-    /// Moves what is staged to `into`, keeping both allocations, and gives the keys of tasks that are `over` back. While
-    /// another thread stages, all of it stays for the next turn: a turn waits for nobody.
+    /// Moves what is staged to `into`, keeping both allocations, and gives the keys of tasks that are `over` back.
+    /// While another thread stages, all of it stays for the next turn: a turn waits for nobody.
     pub(super) fn take_staged(&self, into: &mut Vec<Staged>, over: &mut Vec<Entry>) {
         if !self.is_filled() && over.is_empty() {
             return;

@@ -146,8 +146,8 @@ impl Progress {
 mod tests {
     use super::*;
 
-    /// Goal: a long trace keeps its beginning and its latest entry, a hop too many for its bits does not spoil the rest.
-    /// Method: enter more states than it holds.
+    /// Goal: a long trace keeps its beginning and its latest entry, and a hop too many for its bits does not spoil the
+    /// rest. Method: enter more states than it holds.
     #[test]
     fn a_long_trace() {
         let progress = Progress::default();

@@ -159,8 +159,8 @@ impl RequestShared {
         Ok(true)
     }
 
-    /// The end, good or bad, behind all that is still to be told. Only the first counts. `Err` gives the result back: as
-    /// with [`told`](Self::told).
+    /// The end, good or bad, behind all that is still to be told. Only the first counts. `Err` gives the result back:
+    /// as with [`told`](Self::told).
     #[allow(clippy::result_large_err)] // given back at once, to be tried again
     pub fn finish(&self, result: Result<(), HttpClientError>, now: Instant) -> Result<(), Result<(), HttpClientError>> {
         match self.try_inner() {
