@@ -90,8 +90,8 @@ const CALLS_MIN: usize = 1_000;
 const POLLS_MIN: usize = 300;
 
 /// Between polls the thread makes calls of its own beside those of the other thread, which hold a lock for moments: to
-/// make and free requests, and to look at the same one. One call of so many may wait there; none in a poll, and none at all
-/// where no other thread is in the client.
+/// make and free requests, and to look at the same one. One call of so many may wait there; none in a poll, and none at
+/// all where no other thread is in the client.
 const CALLS_PER_LOCK_WAIT: usize = 100;
 
 fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
