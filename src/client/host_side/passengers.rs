@@ -54,6 +54,9 @@ impl Passengers {
         // raised, and then here is looked: one sees the other. So whoever is just boarding may be passed over.
         fence(Ordering::SeqCst);
         let mut left = self.count.load(Ordering::SeqCst);
+        if left == 0 {
+            return;
+        }
         for place in self.places.iter() {
             if left == 0 {
                 return;
