@@ -226,6 +226,7 @@ impl Inner {
                 spent += self.clock_now().since(begun);
                 turn
             };
+            self.host.flush();
             self.host.passengers.wake();
             let answered = self.pump();
             self.leave(driven)?;
@@ -274,6 +275,7 @@ impl Inner {
                     executor.run_ready(SLICE)
                 }
             };
+            self.host.flush();
             self.host.passengers.wake();
             self.pump();
             self.leave(driven)?;

@@ -104,6 +104,8 @@ pub struct HostSide {
     pub passengers: Passengers,
     /// Ends a host's wait, where others than the host drive.
     signal: Box<dyn Fn() + Send + Sync>,
+    /// Something happened since the last [`flush`](Self::flush).
+    news: AtomicBool,
     /// Handshake steps and other work done inside a poll because a job came too late.
     pub hitches: AtomicU64,
     /// Jobs that expired.
@@ -131,6 +133,7 @@ impl HostSide {
                 desk: Arc::new(Desk::new(live)),
                 passengers: Passengers::default(),
                 signal,
+                news: AtomicBool::new(false),
                 hitches: AtomicU64::new(0),
                 jobs_expired: AtomicU64::new(0),
                 connections_opened: AtomicU64::new(0),
@@ -210,10 +213,18 @@ impl HostSide {
         self.nudge();
     }
 
-    /// Tells a waiting host to look again.
+    /// Something happened that a waiting host is to look at.
     pub fn nudge(&self) {
-        (self.signal)();
+        self.news.store(true, Ordering::SeqCst);
         self.passengers.wake();
+    }
+
+    /// Tells a waiting host what happened since the last time. Whoever drives an executor does this after each slice of
+    /// work and before it sleeps.
+    pub fn flush(&self) {
+        if self.news.load(Ordering::SeqCst) && self.news.swap(false, Ordering::SeqCst) {
+            (self.signal)();
+        }
     }
 
     /// The oldest event.

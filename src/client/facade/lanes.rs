@@ -136,14 +136,21 @@ pub(super) fn start(
     };
     let host = HostSide::new(requests_max, Box::new(signal));
     let made = Mutex::new((Vec::new(), Vec::new()));
-    let workers = crate::valtron::multi::Workers::start(count, |_| {
+    let make = |_| {
         let (executor, recorded) = maker.executor()?;
         let mut made = lock(&made);
         made.0.push(maker.context(&executor, &host));
         made.1.push(recorded);
         Ok(executor)
-    })
-    .map_err(|error| {
+    };
+    // Weak: a worker may outlive its client for a moment, and must not keep what the client dropped.
+    let told = Arc::downgrade(&host);
+    let flush = Arc::new(move || {
+        if let Some(host) = told.upgrade() {
+            host.flush();
+        }
+    });
+    let workers = crate::valtron::multi::Workers::start_with(count, make, flush).map_err(|error| {
         let mut failed = system(error);
         if failed.status == Status::System {
             failed.status = Status::NoThread;
