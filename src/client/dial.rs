@@ -105,7 +105,10 @@ impl<N: Net> ResolveTask<N> {
 
     fn timeout(&self) -> HttpClientError {
         let (status, phase) = match self.state {
-            State::Racing(_) => (Status::TimeoutConnect, Phase::Connect),
+            State::Racing(_) => {
+                self.context.net.forget_name(&self.origin.host);
+                (Status::TimeoutConnect, Phase::Connect)
+            }
             _ => (Status::TimeoutResolve, Phase::Resolve),
         };
         HttpClientError::new(status, phase, format!("{}: {}", self.origin.host, status.message()))
@@ -146,7 +149,13 @@ impl<N: Net> ResolveTask<N> {
                     Received::Value(result) => self.looked_up(result)?,
                     Received::Closed => return Err(internal()),
                 },
-                State::Racing(race) => return race.step(&self.context, self.waker.as_ref()),
+                State::Racing(race) => {
+                    let step = race.step(&self.context, self.waker.as_ref());
+                    if step.is_err() {
+                        self.context.net.forget_name(&self.origin.host);
+                    }
+                    return step;
+                }
             }
         }
     }

@@ -142,9 +142,10 @@ impl Client {
         .map_err(|error| HttpClientError::argument(tls_status(&error), Argument::CaPem, format!("ca_pem: {error}")))?;
         let asleep = Arc::new(AtomicBool::new(false));
         let handle_used = Arc::new(AtomicBool::new(false));
+        let clock = Arc::new(SystemClock::new());
         let maker = Maker {
-            clock: Arc::new(SystemClock::new()),
-            resolver_pool: ResolverPool::new(Arc::new(SystemResolver), config.resolver_threads),
+            clock: clock.clone(),
+            resolver_pool: ResolverPool::new(Arc::new(SystemResolver), config.resolver_threads, clock),
             ledger: Arc::new(DescriptorLedger::new()),
             tls,
             spawn_ask: config.spawn_ask,

@@ -9,6 +9,8 @@ pub mod host;
 #[cfg(not(target_arch = "wasm32"))]
 mod ledger;
 #[cfg(not(target_arch = "wasm32"))]
+mod names;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod os;
 #[cfg(not(target_arch = "wasm32"))]
 mod resolver;
@@ -20,9 +22,11 @@ use std::sync::Arc;
 #[cfg(not(target_arch = "wasm32"))]
 pub use ledger::DescriptorLedger;
 #[cfg(not(target_arch = "wasm32"))]
+pub use names::{NAMES_KEPT_MAX, NAME_KEPT, RESOLVER_QUEUE_MAX};
+#[cfg(not(target_arch = "wasm32"))]
 pub use os::{OsNet, OsSocket};
 #[cfg(not(target_arch = "wasm32"))]
-pub use resolver::{ResolverPool, ResolverStats, SystemResolver, RESOLVER_IDLE, RESOLVER_QUEUE_MAX, RESOLVER_THREADS};
+pub use resolver::{ResolverPool, ResolverStats, SystemResolver, RESOLVER_IDLE, RESOLVER_THREADS};
 
 use crate::synca::oneshot;
 use crate::valtron::poller::WatchList;
@@ -127,6 +131,9 @@ pub trait Net: Clone + Send + Sync + 'static {
 
     /// Starts a look-up off this thread. Dropping the receiver abandons it: if still queued it is not run.
     fn lookup(&self, host: &str, port: u16) -> oneshot::Receiver<LookupResult>;
+
+    /// Nobody could be reached at the addresses of this name: they are not to be used again without another look-up.
+    fn forget_name(&self, _host: &str) {}
 
     /// The resolver behind `lookup`, for a host that takes the look-up to its own thread.
     fn resolver(&self) -> Arc<dyn Resolver>;

@@ -72,6 +72,10 @@ impl Net for OsNet {
         self.0.resolver_pool.lookup(host, port)
     }
 
+    fn forget_name(&self, host: &str) {
+        self.0.resolver_pool.forget(host);
+    }
+
     fn resolver(&self) -> Arc<dyn Resolver> {
         self.0.resolver_pool.resolver()
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::synca::Entry;
+use crate::valtron::clock::SystemClock;
 use crate::valtron::poller::system;
 use crate::valtron::Interest;
 
@@ -21,7 +22,12 @@ struct Bench {
 fn bench() -> Bench {
     let poller = system().expect("a poller");
     let ledger = Arc::new(DescriptorLedger::new());
-    let net = OsNet::new(poller.clone(), TurnClock::default(), ResolverPool::system(), ledger.clone());
+    let net = OsNet::new(
+        poller.clone(),
+        TurnClock::default(),
+        ResolverPool::system(Arc::new(SystemClock::new())),
+        ledger.clone(),
+    );
     Bench { poller, ledger, net }
 }
 

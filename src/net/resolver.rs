@@ -2,18 +2,19 @@
 //!
 //! Threads start at the first look-up, one for each that waits while none is idle, up to a limit; they end after a
 //! time without work. Nobody ever joins them: a stuck `getaddrinfo` must not hold up the host's exit. They own
-//! nothing but the queue.
+//! nothing but the queue and the names found lately, see `names.rs`.
 
-use std::collections::VecDeque;
 use std::net::ToSocketAddrs;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::names::{Known, Waiter, Wanted, Wish};
 use super::{descriptor, LookupError, LookupResult, Resolver};
 use crate::synca::oneshot;
 use crate::synca::sync::lock;
+use crate::valtron::time::Clock;
 
 /// The operating system's look-up.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +44,7 @@ pub struct ResolverStats {
     pub abandoned: u64,
     /// Threads alive.
     pub threads: usize,
-    /// Look-ups that wait for a thread.
+    /// Names that wait for a thread.
     pub queued: usize,
 }
 
@@ -59,6 +60,7 @@ struct Owner {
 }
 
 struct Shared {
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
     work: Condvar,
     /// A thread has ended.
@@ -67,7 +69,8 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Job>,
+    wanted: Wanted,
+    known: Known,
     threads: usize,
     idle: usize,
     started: u64,
@@ -75,38 +78,56 @@ struct State {
     closed: bool,
 }
 
-struct Job {
-    host: String,
-    port: u16,
-    answer: oneshot::Sender<LookupResult>,
+/// The resolver for a thread of the caller: it knows what the pool knows, and tells it what it found.
+struct Shortcut {
+    shared: Arc<Shared>,
+    resolver: Arc<dyn Resolver>,
+}
+
+impl Resolver for Shortcut {
+    fn resolve_blocking(&self, host: &str, port: u16) -> LookupResult {
+        if let Some(addresses) = lock(&self.shared.state).known.find(host, port, self.shared.clock.read()) {
+            return Ok(addresses);
+        }
+        let found = self.resolver.resolve_blocking(host, port)?;
+        lock(&self.shared.state).known.keep(host, &found, self.shared.clock.read());
+        Ok(found)
+    }
 }
 
 impl ResolverPool {
     /// A pool with the system's resolver and the usual number of threads, none of them started.
-    pub fn system() -> Self {
-        Self::new(Arc::new(SystemResolver), RESOLVER_THREADS)
+    pub fn system(clock: Arc<dyn Clock>) -> Self {
+        Self::new(Arc::new(SystemResolver), RESOLVER_THREADS, clock)
     }
 
-    /// A pool of at most `threads_max` threads; with none, every look-up answers [`LookupError::NoResolver`].
-    pub fn new(resolver: Arc<dyn Resolver>, threads_max: usize) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::default(), work: Condvar::new(), ended: Condvar::new() });
+    /// A pool of at most `threads_max` threads; with none, only names found lately are answered, all others with
+    /// [`LookupError::NoResolver`]. `clock` tells how old an answer is.
+    pub fn new(resolver: Arc<dyn Resolver>, threads_max: usize, clock: Arc<dyn Clock>) -> Self {
+        let (state, work, ended) = Default::default();
+        let shared = Arc::new(Shared { clock, state, work, ended });
         Self(Arc::new(Owner { shared, resolver, threads_max, forked: AtomicBool::new(false) }))
     }
 
-    /// Queues a look-up; never blocks. Dropping the receiver abandons it.
+    /// Queues a look-up, unless the name was found lately, or is wanted already; never blocks. Dropping the receiver
+    /// abandons it.
     pub fn lookup(&self, host: &str, port: u16) -> oneshot::Receiver<LookupResult> {
         let (answer, receiver) = oneshot::channel();
-        let job = Job { host: host.to_owned(), port, answer };
-        if let Err((job, error)) = self.0.submit(job) {
-            // Nobody but us holds the receiver yet.
-            let _ = job.answer.send(Err(error));
+        // Outside the lock: telling wakes a task.
+        for (waiter, result) in self.0.submit(host, port, answer) {
+            waiter.tell(&result);
         }
         receiver
     }
 
+    /// The name is to be looked up anew, whoever asks next.
+    pub fn forget(&self, host: &str) {
+        lock(&self.0.shared.state).known.forget(host);
+    }
+
     /// The look-up itself, for a thread of the caller that may block.
     pub fn resolver(&self) -> Arc<dyn Resolver> {
-        self.0.resolver.clone()
+        Arc::new(Shortcut { shared: self.0.shared.clone(), resolver: self.0.resolver.clone() })
     }
 
     /// Takes no more look-ups, abandons the queued ones, and waits up to `timeout` (`None`: without limit) for the
@@ -139,48 +160,53 @@ impl ResolverPool {
             started: state.started,
             abandoned: state.abandoned,
             threads: state.threads,
-            queued: state.queue.len(),
+            queued: state.wanted.queued(),
         }
     }
 }
 
 impl Owner {
-    fn submit(&self, job: Job) -> Result<(), (Job, LookupError)> {
-        if self.threads_max == 0 {
-            return Err((job, LookupError::NoResolver));
-        }
+    /// Who is to be told what at once: the one who asks, if the answer is known, or those for whom no thread starts.
+    fn submit(&self, host: &str, port: u16, answer: oneshot::Sender<LookupResult>) -> Vec<(Waiter, LookupResult)> {
+        let waiter = Waiter::new(port, answer);
         let mut dropped = Vec::new();
         let mut state = lock(&self.shared.state);
-        if state.closed {
-            return Err((job, LookupError::NoResolver));
+        if let Some(addresses) = state.known.find(host, port, self.shared.clock.read()) {
+            return vec![(waiter, Ok(addresses))];
         }
-        if state.queue.len() >= RESOLVER_QUEUE_MAX {
-            state.drop_abandoned(&mut dropped);
+        if self.threads_max == 0 || state.closed {
+            return vec![(waiter, Err(LookupError::NoResolver))];
         }
-        if state.queue.len() >= RESOLVER_QUEUE_MAX {
-            return Err((job, LookupError::Busy));
+        let wish = match state.wanted.add(host, waiter) {
+            Wish::Full(waiter) => {
+                state.abandoned += state.wanted.drop_abandoned(&mut dropped);
+                state.wanted.add(host, waiter)
+            }
+            wish => wish,
+        };
+        match wish {
+            Wish::Full(waiter) => return vec![(waiter, Err(LookupError::Busy))],
+            Wish::Joined => return Vec::new(),
+            Wish::Queued => {}
         }
-        state.queue.push_back(job);
-        // One idle thread takes one job: with more jobs than idle threads another thread is wanted.
-        if state.queue.len() <= state.idle || state.threads >= self.threads_max {
+        // One idle thread takes one name: with more names than idle threads another thread is wanted.
+        if state.wanted.queued() <= state.idle || state.threads >= self.threads_max {
             self.shared.work.notify_one();
-            return Ok(());
+            return Vec::new();
         }
         state.threads += 1;
         drop(state);
         if self.start_thread() {
-            return Ok(());
+            return Vec::new();
         }
         let mut state = lock(&self.shared.state);
         state.threads -= 1;
-        // The other threads will come to it; with none, nobody would.
-        match state.threads {
-            0 => match state.queue.pop_back() {
-                Some(job) => Err((job, LookupError::Failed("no thread can be started".to_owned()))),
-                None => Ok(()),
-            },
-            _ => Ok(()),
+        if state.threads > 0 {
+            // The other threads will come to it; with none, nobody would.
+            return Vec::new();
         }
+        let failed = || Err(LookupError::Failed("no thread can be started".to_owned()));
+        state.wanted.take_last().into_iter().map(|waiter| (waiter, failed())).collect()
     }
 
     fn start_thread(&self) -> bool {
@@ -204,7 +230,7 @@ impl Owner {
         let queue = {
             let mut state = lock(&self.shared.state);
             state.closed = true;
-            std::mem::take(&mut state.queue)
+            state.wanted.drop_queued()
         };
         self.shared.work.notify_all();
         // Outside the lock: each drop wakes a task.
@@ -214,30 +240,37 @@ impl Owner {
 
 impl Shared {
     fn work_on(&self, resolver: &dyn Resolver) {
-        while let Some(job) = self.next_job() {
-            let outcome = catch_unwind(AssertUnwindSafe(|| resolver.resolve_blocking(&job.host, job.port)));
+        while let Some((host, port)) = self.next_name() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| resolver.resolve_blocking(&host, port)));
             let outcome = outcome.unwrap_or_else(|_| Err(LookupError::Failed("the resolver panicked".to_owned())));
-            // Whoever gave up meanwhile does not want it.
-            let _ = job.answer.send(outcome);
+            let waiters = self.keep(&host, &outcome);
+            waiters.into_iter().for_each(|waiter| waiter.tell(&outcome));
         }
     }
 
-    /// The next look-up that somebody waits for. `None`: the thread has been counted out and ends.
-    fn next_job(&self) -> Option<Job> {
+    /// What is found is remembered; a failure is not. Returns who waits for it.
+    fn keep(&self, host: &str, outcome: &LookupResult) -> Vec<Waiter> {
+        let mut state = lock(&self.state);
+        if let Ok(addresses) = outcome {
+            state.known.keep(host, addresses, self.clock.read());
+        }
+        state.wanted.take(host)
+    }
+
+    /// The next name that somebody waits for. `None`: the thread has been counted out and ends.
+    fn next_name(&self) -> Option<(String, u16)> {
         let mut dropped = Vec::new();
         let mut state = lock(&self.state);
         loop {
-            while let Some(job) = state.queue.pop_front() {
-                if !job.answer.is_closed() {
-                    state.started += 1;
-                    return Some(job);
-                }
-                state.abandoned += 1;
-                dropped.push(job);
+            let (next, abandoned) = state.wanted.next(&mut dropped);
+            state.abandoned += abandoned;
+            if next.is_some() {
+                state.started += 1;
+                return next;
             }
             let (next, timed_out) = if state.closed { (state, true) } else { self.idle(state) };
             state = next;
-            if timed_out && state.queue.is_empty() {
+            if timed_out && state.wanted.queued() == 0 {
                 state.threads -= 1;
                 self.ended.notify_all();
                 return None;
@@ -250,19 +283,6 @@ impl Shared {
         let (mut state, wait) = self.work.wait_timeout(state, RESOLVER_IDLE).unwrap_or_else(PoisonError::into_inner);
         state.idle -= 1;
         (state, wait.timed_out())
-    }
-}
-
-impl State {
-    fn drop_abandoned(&mut self, dropped: &mut Vec<Job>) {
-        for job in std::mem::take(&mut self.queue) {
-            if job.answer.is_closed() {
-                self.abandoned += 1;
-                dropped.push(job);
-            } else {
-                self.queue.push_back(job);
-            }
-        }
     }
 }
 
@@ -290,9 +310,6 @@ fn failure(host: &str, error: &std::io::Error) -> LookupError {
 
 /// Look-ups that run at once. One dead name server holds a thread for many seconds; four leave room for the others.
 pub const RESOLVER_THREADS: usize = 4;
-
-/// Look-ups that may wait for a thread; more answer [`LookupError::Busy`].
-pub const RESOLVER_QUEUE_MAX: usize = 1024;
 
 /// A thread without work ends after this.
 pub const RESOLVER_IDLE: Duration = Duration::from_secs(10);

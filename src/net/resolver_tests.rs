@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::mpsc;
 
+use super::super::RESOLVER_QUEUE_MAX;
 use super::*;
 use crate::synca::oneshot::{Received, Receiver};
 use crate::synca::{Entry, TaskWaker, WakeQueue};
+use crate::valtron::clock::SystemClock;
 
 /// Says that it began, then blocks until it is let go.
 struct Gate {
@@ -25,7 +27,8 @@ impl Resolver for Gate {
 fn gated(threads: usize) -> (ResolverPool, mpsc::Receiver<String>, mpsc::Sender<()>) {
     let (began, began_here) = mpsc::channel();
     let (go_here, go) = mpsc::channel();
-    (ResolverPool::new(Arc::new(Gate { began: Mutex::new(began), go: Mutex::new(go) }), threads), began_here, go_here)
+    let gate = Arc::new(Gate { began: Mutex::new(began), go: Mutex::new(go) });
+    (ResolverPool::new(gate, threads, Arc::new(SystemClock::new())), began_here, go_here)
 }
 
 /// Blocks on the waker, as an executor would in its poller.
@@ -91,10 +94,57 @@ fn a_full_queue_is_busy() {
     let (pool, began, _go) = gated(1);
     let _first = pool.lookup("a", 80);
     began.recv().expect("first");
-    let mut queued: Vec<_> = (0..RESOLVER_QUEUE_MAX).map(|_| pool.lookup("b", 80)).collect();
+    let mut queued: Vec<_> = (0..RESOLVER_QUEUE_MAX).map(|n| pool.lookup(&n.to_string(), 80)).collect();
     assert_eq!(answer(&pool.lookup("c", 80)), Err(LookupError::Busy));
     queued.pop();
     assert_eq!(pool.lookup("c", 80).try_recv(), Received::Empty);
+}
+
+/// Goal: many who want a name cost one look-up, each with its own port, those who come later none; a name that leads
+/// nowhere is looked up again. Method: requests before, during and after the look-up.
+#[test]
+fn a_name_is_looked_up_once() {
+    let (pool, began, go) = gated(2);
+    let busy = [pool.lookup("x", 1), pool.lookup("y", 1)];
+    began.recv().expect("x");
+    began.recv().expect("y");
+    let queued = [pool.lookup("a", 80), pool.lookup("a", 443)];
+    drop(pool.lookup("a", 80));
+    go.send(()).expect("the gate");
+    assert_eq!(began.recv().expect("a"), "a");
+    let late = pool.lookup("a", 8080);
+    go.send(()).expect("the gate");
+    go.send(()).expect("the gate");
+    let known = |port| Ok(vec![SocketAddr::from(([192, 0, 2, 1], port))]);
+    for (receiver, port) in queued.iter().chain([&late]).zip([80, 443, 8080]) {
+        assert_eq!(answer(receiver), known(port));
+    }
+    assert_eq!(pool.lookup("a", 81).try_recv(), Received::Value(known(81)));
+    assert_eq!(pool.resolver().resolve_blocking("a", 82), known(82));
+    busy.iter().for_each(|receiver| assert!(answer(receiver).is_ok()));
+    assert_eq!((pool.stats().started, pool.stats().abandoned), (3, 0));
+    pool.forget("a");
+    let again = pool.lookup("a", 81);
+    assert_eq!(began.recv().expect("again"), "a");
+    go.send(()).expect("the gate");
+    assert_eq!(answer(&again), known(81));
+}
+
+/// Goal: a failure is told to all who wait and not remembered; what a thread of the host found serves the pool.
+#[test]
+fn failures_are_not_kept() {
+    let (pool, began, go) = gated(1);
+    let both = [pool.lookup("panic", 80), pool.lookup("panic", 81)];
+    go.send(()).expect("the gate");
+    assert!(both.iter().all(|receiver| answer(receiver).is_err()));
+    let again = pool.lookup("panic", 80);
+    go.send(()).expect("the gate");
+    assert!(answer(&again).is_err());
+    assert_eq!(pool.stats().started, 2);
+    go.send(()).expect("the gate");
+    assert!(pool.resolver().resolve_blocking("b", 80).is_ok());
+    assert!(matches!(pool.lookup("b", 80).try_recv(), Received::Value(Ok(_))));
+    drop(began);
 }
 
 /// Goal: without threads there is no resolver; a panic is an answer and costs no thread; dropping the pool never
