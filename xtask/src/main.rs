@@ -8,6 +8,7 @@ mod demo;
 mod game;
 mod header;
 mod install;
+mod instructions;
 mod interop;
 mod site;
 mod symbols;

@@ -217,7 +217,7 @@ fn summary(text: &str) -> Result<BTreeMap<String, u64>, Stop> {
     Ok(counts)
 }
 
-fn compile(log: &mut Log, name: &str, library: &Library) -> Result<PathBuf, Stop> {
+pub fn compile(log: &mut Log, name: &str, library: &Library) -> Result<PathBuf, Stop> {
     let program = out_dir().join(format!("traced-{name}"));
     let mut command = words("gcc -std=c11 -O1 -Wall -Wextra -Werror -Iinclude");
     command.arg(root().join(Path::new("tests/c/traced")).join(format!("{name}.c"))).arg("-o").arg(&program);
@@ -226,7 +226,7 @@ fn compile(log: &mut Log, name: &str, library: &Library) -> Result<PathBuf, Stop
     Ok(program)
 }
 
-fn site_url(site: &Site, key: &str) -> Result<String, Stop> {
+pub fn site_url(site: &Site, key: &str) -> Result<String, Stop> {
     match site.env.iter().find(|(name, _)| *name == key) {
         Some((_, value)) => Ok(value.clone()),
         None => failed(format!("the site does not tell {key}")).map(|()| String::new()),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::build::{Executor, Sanitizer};
 use crate::site::Site;
 use crate::util::{out_dir, Log, Step, Stop};
-use crate::{c_tests, checks, game, interop, syscalls, tools, wasm};
+use crate::{c_tests, checks, game, instructions, interop, syscalls, tools, wasm};
 
 type Run = fn(&mut Log, &Site) -> Step;
 
@@ -30,6 +30,7 @@ const STEPS: &[(&str, Run)] = &[
     ("c-tsan", |log, site| c_tests::run(log, site, Some(Sanitizer::Thread))),
     ("c-valgrind", c_tests::valgrind),
     ("syscalls", syscalls::run),
+    ("instructions", instructions::run),
     ("game-loop", game::run),
     ("python", checks::python),
     ("interop", interop::run),

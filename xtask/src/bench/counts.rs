@@ -60,9 +60,8 @@ fn callgrind(client: &Client, job: &Job, out: &Path) -> Result<f64, Stop> {
     let file = out.join("callgrind.out");
     run(client, &format!("valgrind --tool=callgrind --callgrind-out-file={}", file.display()), job)?;
     let text = std::fs::read_to_string(&file)?;
-    let line = text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
-    match line.and_then(|number| number.trim().parse().ok()) {
-        Some(count) => Ok(count),
+    match crate::instructions::total(&text) {
+        Some(count) => Ok(count as f64),
         None => failed("callgrind counted nothing"),
     }
 }
