@@ -11,28 +11,19 @@ use crate::valtron::poller::Poller;
 #[derive(Default)]
 pub struct Passengers {
     count: AtomicUsize,
+    /// Places that were ever taken.
+    used: AtomicUsize,
     places: Chunks<Mutex<Option<Arc<dyn Poller>>>>,
-    register: Mutex<Register>,
-}
-
-/// For those who come and go.
-#[derive(Default)]
-struct Register {
-    free: Vec<usize>,
-    used: usize,
+    /// Places that were left.
+    free: Mutex<Vec<usize>>,
 }
 
 impl Passengers {
     /// From now on `poller` is notified of everything, until [`leave`](Self::leave) with the answer. `None`: more wait
     /// than there are places.
     pub fn board(&self, poller: Arc<dyn Poller>) -> Option<usize> {
-        let place = {
-            let mut register = lock(&self.register);
-            register.free.pop().unwrap_or_else(|| {
-                register.used += 1;
-                register.used - 1
-            })
-        };
+        let free = lock(&self.free).pop();
+        let place = free.unwrap_or_else(|| self.used.fetch_add(1, Ordering::SeqCst));
         *lock(self.places.make(place)?) = Some(poller);
         self.count.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
@@ -44,7 +35,7 @@ impl Passengers {
         let Some(seat) = self.places.get(place) else { return };
         if lock(seat).take().is_some() {
             self.count.fetch_sub(1, Ordering::SeqCst);
-            lock(&self.register).free.push(place);
+            lock(&self.free).push(place);
         }
     }
 
@@ -53,17 +44,14 @@ impl Passengers {
         // A passenger boards, and then tries to drive and looks for what it waits for; a driver lets go, or an event is
         // raised, and then here is looked: one sees the other. So whoever is just boarding may be passed over.
         fence(Ordering::SeqCst);
-        let mut left = self.count.load(Ordering::SeqCst);
-        if left == 0 {
+        if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
-        for place in self.places.iter() {
-            if left == 0 {
-                return;
-            }
+        // All places: to stop after as many as there are passengers would pass over one for the sake of another who has
+        // boarded meanwhile.
+        for place in self.places.iter().take(self.used.load(Ordering::SeqCst)) {
             if let Some(poller) = try_lock(place).as_ref().and_then(|seat| seat.as_ref()) {
                 poller.notify();
-                left -= 1;
             }
         }
     }
