@@ -1,9 +1,10 @@
 //! A poll keeps its budget: what polls cost a program that draws frames, how much a transfer gets out of a few
-//! milliseconds a frame.
+//! milliseconds a frame, and how long the steps take that nothing can cut.
 
 mod download;
 mod game;
 mod page;
+mod steps;
 
 pub use page::{split, write};
 
@@ -23,13 +24,14 @@ pub struct Bench<'a> {
     pub out: &'a Path,
 }
 
-pub const NAMES: [&str; 2] = ["frames-loop", "frames-download"];
+pub const NAMES: [&str; 3] = ["frames-loop", "frames-download", "frames-steps"];
 
 /// One of `NAMES`; what was measured before stays for the others.
 pub fn measure(name: &str, bench: &Bench, all: &mut Value, log: &mut Log) -> Result<(), Stop> {
     match name {
         "frames-loop" => all["frames"]["loop"] = game::measure(bench, log)?,
-        _ => all["frames"]["download"] = download::measure(bench, log)?,
+        "frames-download" => all["frames"]["download"] = download::measure(bench, log)?,
+        _ => all["frames"]["steps"] = steps::measure(bench, log)?,
     }
     Ok(())
 }

@@ -34,11 +34,14 @@ pub fn write(frames: &Value, charts: &Path) -> Result<Option<String>, Stop> {
     if !frames["download"].is_null() {
         page.push_str(&download(&frames["download"]));
     }
+    if !frames["steps"].is_null() {
+        page.push_str(&super::steps::section(&frames["steps"]));
+    }
     Ok(Some(page))
 }
 
 /// Where and how a table was measured; without a full stop.
-fn circumstances(part: &Value) -> String {
+pub fn circumstances(part: &Value) -> String {
     let machine = &part["machine"];
     let mut out = format!(
         "Measured on: {}, {} cores, Linux {}",
@@ -163,7 +166,7 @@ fn download(part: &Value) -> String {
 const LOAD_QUIET: f64 = 3.0;
 
 const INTRO: &str = "Everything below is measured anew, and this part of the page written anew, by `cargo xtask bench \
---only frames --report`; `--only frames-loop` or `frames-download` does one part, `--quick` takes a \
+--only frames --report`; `--only frames-loop`, `frames-download` or `frames-steps` does one part, `--quick` takes a \
 fraction of the time. The server is nginx on loopback, its worker kept on one core. CPU is \
 `CLOCK_THREAD_CPUTIME_ID` of the thread that polls: what other programs on the machine do is not in it. Wall time is \
 what a frame loses, and has everything in it.\n";
