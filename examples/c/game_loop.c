@@ -247,7 +247,9 @@ static void draw_text(double seconds) {
     snprintf(line, sizeof line, "%s", downloads_library());
     write_text(28, 28, 2, 0xFFFFFF, line);
     snprintf(line, sizeof line, "%s build, handshakes %s", downloads_build(),
-             options.mode == GAME_TAKEN ? "taken by job threads" : "inline");
+             options.mode == GAME_TAKEN                 ? "taken by job threads"
+             : strcmp(downloads_build(), "multi") == 0 ? "by its worker threads"
+                                                        : "inside the poll");
     write_text(28, 50, 2, 0xF2D06B, line);
     snprintf(line, sizeof line, "%d downloads under way, %llu done (%.0f a second), %llu failed, %.0f MB", options.downloads,
              (unsigned long long)counts.done, (double)counts.done / fmax(seconds, 0.001), (unsigned long long)counts.failed,

@@ -172,11 +172,12 @@ fraction of the time. The server is nginx on loopback, its worker kept on one co
 what a frame loses, and has everything in it.\n";
 
 const GAME: &str =
-    "`examples/c/game_loop.c` draws a scene and polls once a frame with a budget of 2 ms. The downloads \
-are of 64 KiB over HTTPS, each over a new connection with a full handshake, and when one ends the next begins. libcurl \
-runs in the very same loop (`benches/game_curl.c`). All four take turns; what is told is of all frames of all turns, \
-the first ones included. A poll may exceed its budget by one step, and by what surrounds the steps. By hand: `cargo \
-xtask bench --serve`, then the program in `target/bench/frames/`, e.g. under `xvfb-run`.";
+    "`examples/c/game_loop.c` draws a scene and polls once a frame with a budget of 2 ms. The downloads are of 64 KiB \
+over HTTPS, each over a new connection with a full handshake, and when one ends the next begins. libcurl runs in the \
+very same loop (`benches/game_curl.c`). All four take turns; what is told is of all frames of all turns, the first \
+ones included. The budget is of wall time, so a poll that is interrupted computes less. It may exceed its budget by \
+one step and by what surrounds the steps; how long the steps are is told further down. By hand: `cargo xtask bench \
+--serve`, then the program in `target/bench/frames/`, e.g. under `xvfb-run`.";
 
 const GAME_NET: &str =
     "The poll and the taking of what came, together: libcurl hands bodies over inside its call, this \
