@@ -84,11 +84,13 @@ fn name_jobs(list: &mut [Value]) {
 }
 
 fn title(row: &Value) -> String {
-    let name = text(&row["name"]);
-    let any = if row["group"] == "job, any certificate" { "verification off: " } else { "" };
+    let mut name = text(&row["name"]).to_owned();
+    if row["group"] == "job, any certificate" {
+        name = format!("verification off: {}", name.replace("the chain checked, then the signature", "the signature"));
+    }
     match row["bytes_each"].as_f64() {
-        Some(bytes) => format!("{any}{name} ({:.0} KiB each on average)", (bytes / 1024.0).max(1.0)),
-        None => format!("{any}{name}"),
+        Some(bytes) => format!("{name} ({:.0} KiB each on average)", (bytes / 1024.0).max(1.0)),
+        None => name,
     }
 }
 
@@ -115,7 +117,8 @@ const GROUPS: [(&str, &str); 5] = [
     (
         "job",
         "A TLS 1.3 handshake cut into its steps, as a host gets them that takes them as jobs (`valtron_job_run`): one \
-         record each, the cryptography alone. Inside a poll each is at most one step:",
+         record each, the cryptography alone. Inside a poll each is at most one step. The server's certificate is \
+         signed by the trusted authority itself; what an intermediate one costs besides, the last table shows:",
     ),
     (
         "job, any certificate",
