@@ -247,7 +247,9 @@ static void draw_text(double seconds) {
     snprintf(line, sizeof line, "%s", downloads_library());
     write_text(28, 28, 2, 0xFFFFFF, line);
     snprintf(line, sizeof line, "%s build, handshakes %s", downloads_build(),
-             options.mode == GAME_TAKEN ? "taken by job threads" : "inline");
+             options.mode == GAME_TAKEN                 ? "taken by job threads"
+             : strcmp(downloads_build(), "multi") == 0 ? "by its worker threads"
+                                                        : "inside the poll");
     write_text(28, 50, 2, 0xF2D06B, line);
     snprintf(line, sizeof line, "%d downloads under way, %llu done (%.0f a second), %llu failed, %.0f MB", options.downloads,
              (unsigned long long)counts.done, (double)counts.done / fmax(seconds, 0.001), (unsigned long long)counts.failed,
@@ -326,6 +328,17 @@ static void print_spread(const char *name, struct spread spread) {
            spread.max);
 }
 
+/* Of every frame, in no order that is told: a longer game has written over its beginning. */
+static void print_samples(const char *name, size_t offset) {
+    printf("\"%s\": [", name);
+    for (long i = 0; i < kept(); i++) {
+        int64_t ns;
+        memcpy(&ns, (const char *)&samples[i] + offset, sizeof ns);
+        printf("%s%.1f", i > 0 ? "," : "", (double)ns / 1e3);
+    }
+    printf("], ");
+}
+
 static void print_json(double seconds, int with_samples) {
     struct game_counts counts = downloads_counts();
     struct game_hitches hitches;
@@ -340,9 +353,9 @@ static void print_json(double seconds, int with_samples) {
                hitches.longest_poll_us, hitches.longest_step_us, hitches.longest_step, (unsigned long long)hitches.late_jobs);
     }
     if (with_samples) {
-        printf("\"samples_cpu_us\": [");
-        for (long i = 0; i < kept(); i++) printf("%s%.0f", i > 0 ? "," : "", (double)samples[i].poll_cpu / 1e3);
-        printf("], ");
+        print_samples("poll_cpu_samples_us", offsetof(struct sample, poll_cpu));
+        print_samples("poll_wall_samples_us", offsetof(struct sample, poll_wall));
+        print_samples("net_cpu_samples_us", offsetof(struct sample, net_cpu));
     }
     printf("\"frames\": %ld, \"late_frames\": %ld, \"wall_s\": %.3f, \"done\": %llu, \"failed\": %llu, \"resumed\": %llu, "
            "\"bytes\": %llu}\n",

@@ -65,7 +65,7 @@ fn check(line: &str, executor: Executor, mode: &str) -> Result<(), String> {
 }
 
 /// The picture has the window's size and is no empty one.
-fn look_at(bitmap: &[u8]) -> Result<(), String> {
+pub fn look_at(bitmap: &[u8]) -> Result<(), String> {
     let field =
         |at: usize| bitmap.get(at..at + 4).map_or(0, |word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
     // BITMAPFILEHEADER and BITMAPINFOHEADER: where the pixels begin, width, height.

@@ -38,7 +38,11 @@ const FOR_BENCH: &[(&str, &str)] = &[
     ("strace", "strace"),
     ("valgrind", "valgrind"),
     ("curl-config", "libcurl4-openssl-dev"),
+    // The game loop, a screen for it, and what makes its pictures small.
     ("sdl2-config", "libsdl2-dev"),
+    ("xvfb-run", "xvfb"),
+    ("xauth", "xauth"),
+    ("python3", "python3"),
 ];
 
 /// All that `bench` needs is there afterwards.

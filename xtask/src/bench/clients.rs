@@ -51,11 +51,14 @@ pub struct Libraries {
     pub multi: Library,
 }
 
-pub fn build(log: &mut Log, out: &Path) -> Result<(Libraries, Vec<Client>), Stop> {
-    let libraries = Libraries {
+pub fn libraries(log: &mut Log, out: &Path) -> Result<Libraries, Stop> {
+    Ok(Libraries {
         single: library(log, &out.join("lib-single"), &[])?,
         multi: library(log, &out.join("lib-multi"), &["--features", "multi"])?,
-    };
+    })
+}
+
+pub fn build(log: &mut Log, out: &Path, libraries: &Libraries) -> Result<Vec<Client>, Stop> {
     let floor = compile(log, out, "floor", "floor", None, &[])?;
     let curl = compile(log, out, "curl", "curl", None, &["-lcurl"])?;
     let single = compile(log, out, "valtron", "valtron-single", Some(&libraries.single), &[])?;
@@ -93,7 +96,7 @@ pub fn build(log: &mut Log, out: &Path) -> Result<(Libraries, Vec<Client>), Stop
             _ => {}
         }
     }
-    Ok((libraries, clients))
+    Ok(clients)
 }
 
 /// The release build in a target folder of its own, so that the builds do not undo each other.

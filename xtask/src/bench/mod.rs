@@ -3,11 +3,12 @@
 //! Every number is of the client's process. Timed runs go in turns (A B C, A B C, ...), so that a change of the
 //! machine's mood meets all alike; ratios are taken within a turn. Counts of system calls and instructions come from
 //! runs of their own. Results are kept in `target/bench/results.json`, from which `--report` makes
-//! `docs/performance.md`.
+//! `docs/performance.md`; with `--only` it measures that part first, and leaves the page's other half alone.
 
 mod clients;
 mod counts;
 mod extras;
+mod frames;
 mod memory;
 mod profile;
 mod report;
@@ -65,8 +66,13 @@ pub fn run(args: &[&str]) -> Result<(), String> {
 fn measure(options: &Options) -> Result<(), Stop> {
     let out = out_dir()?;
     let results_file = out.join("results.json");
-    if options.report {
-        return report::write(&results::Results::load(&results_file));
+    let wants_frames = frames::NAMES.iter().any(|name| options.wants(name));
+    let scenarios: Vec<_> =
+        scenarios::all(options.quick).into_iter().filter(|scenario| options.wants(scenario.name)).collect();
+    let wants_peers = !scenarios.is_empty() || options.wants("memory") || options.wants("start-up");
+    let halves = report::Halves { requests: wants_peers || options.wants("size"), frames: wants_frames };
+    if options.report && options.only.is_none() {
+        return report::write(&results::Results::load(&results_file), &halves);
     }
     let mut log = Log::file(&out.join("build.log"))?;
     crate::tools::install_for_bench(&mut log)?;
@@ -77,15 +83,13 @@ fn measure(options: &Options) -> Result<(), Stop> {
         return serve(&server::Nginx::start(SERVER_CORE, &out)?);
     }
     println!("building (log: target/bench/build.log)");
-    let (libraries, clients) = clients::build(&mut log, &out)?;
+    let libraries = clients::libraries(&mut log, &out)?;
+    let clients = if wants_peers { clients::build(&mut log, &out, &libraries)? } else { Vec::new() };
     let files = run::raise_file_limit();
     let mut results = results::Results::load(&results_file);
     results.all["machine"] = results::machine();
     let nginx = server::Nginx::start(SERVER_CORE, &out)?;
-    for scenario in scenarios::all(options.quick) {
-        if !options.wants(scenario.name) {
-            continue;
-        }
+    for scenario in scenarios {
         if scenario.concurrency + FILES_SPARE > files {
             println!("{}: needs more open files than the {files} allowed", scenario.name);
             continue;
@@ -107,7 +111,16 @@ fn measure(options: &Options) -> Result<(), Stop> {
     if options.build_time {
         results.all["build_seconds"] = extras::build_seconds(&mut log, &out)?;
     }
-    results.save()
+    results.save()?;
+    let bench = frames::Bench { libraries: &libraries, nginx: &nginx, quick: options.quick, out: &out };
+    for name in frames::NAMES.into_iter().filter(|name| options.wants(name)) {
+        frames::measure(name, &bench, &mut results.all, &mut log)?;
+        results.save()?;
+    }
+    match options.report {
+        true => report::write(&results, &halves),
+        false => Ok(()),
+    }
 }
 
 /// The server alone, for a client or profiler started by hand.

@@ -5,20 +5,41 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::frames;
 use super::results::{number, Results};
 use super::svg::{bars, Bar, FLOOR, OURS, PEER};
 use super::targets;
 use crate::util::{failed, root, Stop};
 
-pub fn write(results: &Results) -> Result<(), Stop> {
+/// Which halves of the page are written anew. The other one stays as it is, and so does one of which nothing was
+/// measured.
+pub struct Halves {
+    pub requests: bool,
+    pub frames: bool,
+}
+
+pub fn write(results: &Results, halves: &Halves) -> Result<(), Stop> {
     let all = &results.all;
-    let scenarios = all["scenarios"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if scenarios.is_empty() {
+    let file = root().join("docs/performance.md");
+    let charts = root().join("docs/performance");
+    std::fs::create_dir_all(&charts)?;
+    let present = std::fs::read_to_string(&file).unwrap_or_default();
+    let (requests, frames) = frames::split(&present);
+    let new_requests = if halves.requests { requests_half(all, &charts)? } else { None };
+    let new_frames = if halves.frames { frames::write(&all["frames"], &charts)? } else { None };
+    if new_requests.is_none() && new_frames.is_none() {
         return failed("nothing was measured yet: run cargo xtask bench first");
     }
-    let docs = root().join("docs");
-    let charts = docs.join("performance");
-    std::fs::create_dir_all(&charts)?;
+    std::fs::write(&file, new_requests.unwrap_or(requests.to_owned()) + &new_frames.unwrap_or(frames.to_owned()))?;
+    println!("docs/performance.md and docs/performance/");
+    Ok(())
+}
+
+fn requests_half(all: &Value, charts: &Path) -> Result<Option<String>, Stop> {
+    let scenarios = all["scenarios"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if scenarios.is_empty() {
+        return Ok(None);
+    }
     let mut text = head(all);
     text.push_str(&targets::table(all));
     text.push_str("\n## Requests and downloads\n\n");
@@ -29,13 +50,11 @@ pub fn write(results: &Results) -> Result<(), Stop> {
     }
     for scenario in scenarios {
         text.push_str(&section(scenario));
-        chart(scenario, &charts)?;
+        chart(scenario, charts)?;
     }
-    text.push_str(&memory(&all["memory"], &charts)?);
+    text.push_str(&memory(&all["memory"], charts)?);
     text.push_str(&rest(all));
-    std::fs::write(docs.join("performance.md"), text)?;
-    println!("docs/performance.md and docs/performance/*.svg");
-    Ok(())
+    Ok(Some(text))
 }
 
 fn head(all: &Value) -> String {
