@@ -9,9 +9,9 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// The first piece of a body starts this small: most bodies are.
 const FIRST_PIECE_BYTES: usize = 4 * 1024;
 
-/// Emptied pieces kept for bytes to come: as many as a buffer of the default size can lie in (four full ones, or fewer
-/// and a part of one at either end, with the small first one between), so that a body that flows takes no memory.
-const SPARE_PIECES_MAX: usize = 6;
+/// Emptied pieces kept for bytes to come, beyond as many as a full buffer fills: the one that the host reads, and the
+/// small first one between. So a body that flows takes no memory, however much of it a host takes at once.
+const SPARE_PIECES: usize = 2;
 
 /// A bounded queue of bytes.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub struct BodyBuffer {
     grown: bool,
     /// How long the body is, if that is known.
     total: Option<u64>,
+    /// Emptied pieces kept at most.
+    spares_max: usize,
 }
 
 /// Memory ran out.
@@ -33,6 +35,11 @@ pub struct BodyBuffer {
 pub struct NoMemory;
 
 impl BodyBuffer {
+    /// An empty one, which its owner does not fill with more than `capacity` bytes.
+    pub fn new(capacity: usize) -> Self {
+        Self { spares_max: capacity.div_ceil(PIECE_BYTES) + SPARE_PIECES, ..Self::default() }
+    }
+
     /// The body will be so long: a small one gets a piece of its size.
     pub fn expect(&mut self, total: u64) {
         self.total = Some(total);
@@ -85,7 +92,7 @@ impl BodyBuffer {
             self.offset = 0;
             self.filled -= 1;
             if let Some(mut piece) = self.pieces.pop_front() {
-                if self.pieces.len() - self.filled < SPARE_PIECES_MAX {
+                if self.pieces.len() - self.filled < self.spares_max {
                     piece.clear();
                     self.pieces.push_back(piece);
                 }
@@ -109,6 +116,11 @@ impl BodyBuffer {
     /// Bytes in it.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// It has more than one piece of memory.
+    pub fn has_grown(&self) -> bool {
+        self.pieces.len() > 1
     }
 
     /// No bytes in it.
@@ -158,7 +170,7 @@ mod tests {
     /// Goal: once a buffer has been full, it takes no memory. Method: fill and drain it in parts; the pieces stay.
     #[test]
     fn a_flow_takes_no_memory() {
-        let mut buffer = BodyBuffer::default();
+        let mut buffer = BodyBuffer::new(256 * 1024);
         buffer.push(b"the small first piece").unwrap();
         buffer.push(&[0; 256 * 1024 - 21]).unwrap();
         let addresses = |buffer: &BodyBuffer| {
@@ -177,7 +189,7 @@ mod tests {
         assert_eq!(buffer.len(), 256 * 1024);
         let after = addresses(&buffer);
         assert!(before.iter().all(|piece| after.contains(piece)), "{before:?} {after:?}");
-        assert!(after.len() <= SPARE_PIECES_MAX);
+        assert!(after.len() <= 256 / 64 + SPARE_PIECES);
         assert!(buffer.consume(256 * 1024) && buffer.is_empty() && buffer.peek().is_empty());
         assert_eq!(addresses(&buffer), after);
     }

@@ -192,7 +192,7 @@ impl RequestShared {
                 trailers: None,
                 url,
                 old_urls: Vec::new(),
-                body: BodyBuffer::default(),
+                body: BodyBuffer::new(body_capacity),
                 body_capacity,
                 body_ended: false,
                 body_total: None,
@@ -298,6 +298,9 @@ impl RequestShared {
     /// The host is done with it.
     pub fn free(&self) {
         self.request_stop(Stop::Freed);
+        // Here and not where its task ends: many bytes take their time, and a poll has a budget.
+        let body = std::mem::take(&mut lock(&self.inner).body);
+        drop(body);
     }
 
     /// The host waits for something else than bytes: it leaves them to the producer.

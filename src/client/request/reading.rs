@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use super::{Inner, RequestShared};
+use crate::client::body_buffer::BodyBuffer;
 use crate::client::status::Status;
 use crate::synca::sync::lock;
 use crate::synca::TaskWaker;
@@ -73,14 +74,14 @@ impl RequestShared {
     fn read_buffered(&self, into: &mut [u8]) -> Result<usize, Status> {
         let mut total = 0;
         loop {
-            let (count, wake) = {
+            let (count, wake, _emptied) = {
                 let mut inner = lock(&self.inner);
                 let count = inner.body.read(&mut into[total..]);
                 if count == 0 && total == 0 && !into.is_empty() {
                     // Another thread took it: that is no end.
                     return inner.nothing_to_read().map(|()| 0);
                 }
-                (count, inner.take_starved())
+                (count, inner.take_starved(), inner.take_emptied())
             };
             wake.into_iter().for_each(|waker| waker.wake());
             total += count;
@@ -156,12 +157,12 @@ impl RequestShared {
 
     /// Drops body bytes.
     pub fn consume(&self, count: usize) -> Result<(), Status> {
-        let wake = {
+        let (wake, _emptied) = {
             let mut inner = lock(&self.inner);
             if !inner.body.consume(count) {
                 return Err(Status::NotConsumed);
             }
-            inner.take_starved()
+            (inner.take_starved(), inner.take_emptied())
         };
         wake.into_iter().for_each(|waker| waker.wake());
         Ok(())
@@ -176,6 +177,12 @@ impl Inner {
             (None, true) => Ok(()),
             (None, false) => Err(Status::WouldBlock),
         }
+    }
+
+    /// The buffer of a large body that was read to its end, to be dropped without the lock. A small one waits for the
+    /// free.
+    fn take_emptied(&mut self) -> Option<BodyBuffer> {
+        (self.body_ended && self.body.is_empty() && self.body.has_grown()).then(|| std::mem::take(&mut self.body))
     }
 
     /// The producer's waker, if it waits for room and there is enough again: half the buffer, so that a slow reader
