@@ -258,7 +258,7 @@ fn a_dead_reused_connection() {
         })));
         world.net.plan(Wire::Script(vec![bytes(OK)]));
         assert!(world.run("http://10.0.0.1/").error().is_none());
-        let shared = world.start(RequestConfig { method: method.to_owned(), ..get("http://10.0.0.1/") });
+        let shared = world.start(RequestConfig { method: method.to_owned().into(), ..get("http://10.0.0.1/") });
         world.finish(&shared);
         assert_eq!(shared.error().map(|error| error.status), status, "{method}");
         assert_eq!(world.net.opened().len(), if status.is_none() { 2 } else { 1 });

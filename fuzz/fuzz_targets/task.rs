@@ -297,13 +297,13 @@ fn config(request: &Request) -> RequestConfig {
     let method = ["GET", "POST", "HEAD", "PUT", "OPTIONS"];
     let mut config = RequestConfig {
         url: url[usize::from(request.url) % url.len()].to_owned(),
-        method: method[usize::from(request.method) % method.len()].to_owned(),
+        method: method[usize::from(request.method) % method.len()].into(),
         redirects_max: [Some(10), Some(1), Some(0), None][usize::from(request.redirects % 4)],
         body_buffer_bytes: [1, 7, 1_000, 1 << 18][usize::from(request.buffer % 4)],
         connect_timeout: Some(Duration::from_micros(9_000_800)),
         ..RequestConfig::default()
     };
-    if request.body > 0 && matches!(config.method.as_str(), "POST" | "PUT") {
+    if request.body > 0 && matches!(&*config.method, "POST" | "PUT") {
         config.body = Some(Arc::new(vec![b'b'; usize::from(request.body) * 3]));
     }
     if request.small {

@@ -1,6 +1,7 @@
 //! What a host may set, with the defaults and their reasons. Zero-means-default is the C layer's business: here every
 //! value is explicit.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ pub struct RequestConfig {
     /// Comes back in events.
     pub user_data: usize,
     /// A token; case matters.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// Absolute, http or https.
     pub url: String,
     /// In this order.
@@ -161,7 +162,7 @@ impl Default for RequestConfig {
         let limits = Limits::default();
         Self {
             user_data: 0,
-            method: "GET".to_owned(),
+            method: Cow::Borrowed("GET"),
             url: String::new(),
             headers: Vec::new(),
             body: None,

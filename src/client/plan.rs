@@ -1,6 +1,6 @@
 //! What a request is to do: checked once when it is made, changed only by redirects.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::config::{Body, RequestConfig};
@@ -31,7 +31,7 @@ pub struct Timeouts {
 #[derive(Clone)]
 #[allow(missing_docs)] // as in `RequestConfig`
 pub struct Plan {
-    pub method: Arc<str>,
+    pub method: Cow<'static, str>,
     pub target: Target,
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
     pub body: Option<Body>,
@@ -73,7 +73,7 @@ impl Plan {
             }
         }
         let mut plan = Self {
-            method: config.method.into(),
+            method: config.method,
             target,
             headers,
             body: config.body,
@@ -197,7 +197,8 @@ impl Plan {
     /// A bare plan for unit tests.
     #[cfg(test)]
     pub fn for_tests(url: &str, method: &str) -> Self {
-        let config = RequestConfig { url: url.to_owned(), method: method.to_owned(), ..RequestConfig::default() };
+        let config =
+            RequestConfig { url: url.to_owned(), method: method.to_owned().into(), ..RequestConfig::default() };
         match Self::new(config, Instant::default(), "") {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
@@ -207,12 +208,14 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn refused(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&'static str>) -> HttpClientError {
         let config = RequestConfig {
             url: url.to_owned(),
-            method: method.to_owned(),
+            method: method.to_owned().into(),
             headers: headers
                 .iter()
                 .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))

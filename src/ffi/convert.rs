@@ -357,7 +357,7 @@ unsafe fn request_parts(
     let (method, url) = unsafe { (text(c.method, c.method_len), text(c.url, c.url_len)) };
     let method = match method.or_refuse(Argument::Method)? {
         _ if c.method.is_null() => limits.method.clone(),
-        method => utf8(method, Status::Method, Argument::Method)?,
+        method => utf8(method, Status::Method, Argument::Method)?.into(),
     };
     let url = match url.or_refuse(Argument::Url)? {
         [] => return Err(Status::UrlEmpty).or_refuse(Argument::Url),

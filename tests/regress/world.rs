@@ -69,7 +69,7 @@ pub fn get() -> RequestConfig {
 }
 
 pub fn post(length: usize) -> RequestConfig {
-    RequestConfig { method: "POST".to_owned(), body: Some(Arc::new(vec![b'x'; length])), ..get() }
+    RequestConfig { method: "POST".into(), body: Some(Arc::new(vec![b'x'; length])), ..get() }
 }
 
 pub fn bytes(text: &str) -> Op {

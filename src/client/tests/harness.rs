@@ -202,7 +202,7 @@ pub(super) fn get(url: &str) -> RequestConfig {
 }
 
 pub(super) fn post(url: &str, body: &[u8]) -> RequestConfig {
-    RequestConfig { method: "POST".to_owned(), body: Some(Arc::new(body.to_vec())), ..get(url) }
+    RequestConfig { method: "POST".into(), body: Some(Arc::new(body.to_vec())), ..get(url) }
 }
 
 pub(super) fn bytes(text: impl AsRef<[u8]>) -> Op {

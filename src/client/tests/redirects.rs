@@ -28,7 +28,7 @@ fn methods_and_bodies() {
             let mut world = World::new(seed);
             world.script(vec![Op::ExpectWrite(1), moved(status, "http://10.0.0.2/b", "")]);
             world.script(vec![Op::ExpectWrite(1), ok("x")]);
-            let mut config = RequestConfig { method: method.to_owned(), ..post(URL, b"data") };
+            let mut config = RequestConfig { method: method.to_owned().into(), ..post(URL, b"data") };
             for (name, value) in [("Authorization", "s"), ("Cookie", "s"), ("Content-Type", "t"), ("X-Kept", "k")] {
                 config.headers.push((name.into(), value.into()));
             }
