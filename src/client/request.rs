@@ -155,6 +155,8 @@ pub struct RequestShared {
     /// What came while the host held the lock, in order. Only tasks of the request come here, one at a time.
     untold: Mutex<Vec<Note>>,
     has_untold: AtomicBool,
+    /// Told in the present step, and not raised yet.
+    unraised: AtomicU32,
     #[cfg(test)]
     busy: AtomicU32,
     #[cfg(test)]
@@ -206,6 +208,7 @@ impl RequestShared {
             }),
             untold: Mutex::default(),
             has_untold: AtomicBool::new(false),
+            unraised: AtomicU32::new(0),
             #[cfg(test)]
             busy: AtomicU32::new(0),
             #[cfg(test)]

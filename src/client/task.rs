@@ -467,6 +467,14 @@ impl<N: Net> TaskIterator for HttpRequestTask<N> {
         if self.over {
             return None;
         }
+        let status = self.step();
+        self.core.shared.show();
+        status
+    }
+}
+
+impl<N: Net> HttpRequestTask<N> {
+    fn step(&mut self) -> Option<Status2<N>> {
         self.core.shared.count_poll();
         self.kind = self.machine.kind();
         if let Some(result) = self.ending.take() {

@@ -1,5 +1,9 @@
 //! What a host may see of a request without its lock. The tasks of a request write it; all of them run on one
 //! executor, so there is one writer at a time.
+//!
+//! Orderings: the state and the length of the trace are stored with `Release` and loaded with `Acquire`, so that whoever
+//! sees one sees what was stored before; the rest is `Relaxed`. Nobody sleeps for want of a store here: what ends a wait
+//! is the event, which is raised after it.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::OnceLock;
@@ -59,18 +63,18 @@ impl Default for Progress {
 
 impl Progress {
     pub(super) fn enter(&self, state: i32, since: Duration) {
-        let hop = self.hop.load(Ordering::SeqCst).min((1 << HOP_BITS) - 1);
+        let hop = self.hop.load(Ordering::Relaxed).min((1 << HOP_BITS) - 1);
         let entry = (since.as_micros() as u64) << (STATE_BITS + HOP_BITS)
             | u64::from(hop) << STATE_BITS
             | u64::from(state as u32);
-        let len = self.trace_len.load(Ordering::SeqCst) as usize;
+        let len = self.trace_len.load(Ordering::Relaxed) as usize;
         if let Some(place) = self.entry(len.min(TRACE_ENTRIES_MAX - 1)) {
-            place.store(entry, Ordering::SeqCst);
+            place.store(entry, Ordering::Relaxed);
         }
         if len < TRACE_ENTRIES_MAX {
-            self.trace_len.store(len as u32 + 1, Ordering::SeqCst);
+            self.trace_len.store(len as u32 + 1, Ordering::Release);
         }
-        self.state.store(state, Ordering::SeqCst);
+        self.state.store(state, Ordering::Release);
     }
 
     fn entry(&self, at: usize) -> Option<&AtomicU64> {
@@ -84,11 +88,11 @@ impl Progress {
     }
 
     pub(super) fn reach(&self, milestone: Milestone, since: Duration) {
-        self.times[milestone as usize].store(since.as_nanos() as u64, Ordering::SeqCst);
+        self.times[milestone as usize].store(since.as_nanos() as u64, Ordering::Relaxed);
     }
 
     pub(super) fn set_http_status(&self, status: u16) {
-        self.http_status.store(i32::from(status), Ordering::SeqCst);
+        self.http_status.store(i32::from(status), Ordering::Relaxed);
     }
 
     /// The last state.
@@ -97,13 +101,13 @@ impl Progress {
             None => (HttpRequestState::DONE, Status::Ok),
             Some(error) => (HttpRequestState::ERROR, error.status),
         };
-        self.status.store(status as i32, Ordering::SeqCst);
+        self.status.store(status as i32, Ordering::Relaxed);
         self.reach(Milestone::Done, since);
         self.enter(state, since);
     }
 
     pub(super) fn state(&self) -> i32 {
-        self.state.load(Ordering::SeqCst)
+        self.state.load(Ordering::Acquire)
     }
 
     pub(super) fn is_terminal(&self) -> bool {
@@ -115,23 +119,23 @@ impl Progress {
     }
 
     pub(super) fn status(&self) -> Status {
-        Status::from_code(self.status.load(Ordering::SeqCst)).unwrap_or(Status::Internal)
+        Status::from_code(self.status.load(Ordering::Relaxed)).unwrap_or(Status::Internal)
     }
 
     pub(super) fn http_status(&self) -> i32 {
-        self.http_status.load(Ordering::SeqCst)
+        self.http_status.load(Ordering::Relaxed)
     }
 
     pub(super) fn times(&self) -> [Option<Duration>; 8] {
-        std::array::from_fn(|at| match self.times[at].load(Ordering::SeqCst) {
+        std::array::from_fn(|at| match self.times[at].load(Ordering::Relaxed) {
             u64::MAX => None,
             nanos => Some(Duration::from_nanos(nanos)),
         })
     }
 
     pub(super) fn trace(&self) -> Vec<TraceEntry> {
-        let len = self.trace_len.load(Ordering::SeqCst) as usize;
-        let packed = (0..len).filter_map(|at| self.entry(at)).map(|entry| entry.load(Ordering::SeqCst));
+        let len = self.trace_len.load(Ordering::Acquire) as usize;
+        let packed = (0..len).filter_map(|at| self.entry(at)).map(|entry| entry.load(Ordering::Relaxed));
         packed
             .map(|entry| TraceEntry {
                 at: Duration::from_micros(entry >> (STATE_BITS + HOP_BITS)),

@@ -111,8 +111,7 @@ impl RequestShared {
         }
         let Some(mut inner) = self.try_inner() else { return false };
         let flags = self.tell_rest(&mut inner);
-        drop(inner);
-        self.raise(flags);
+        self.raise_later(flags);
         true
     }
 
@@ -139,7 +138,7 @@ impl RequestShared {
             (Demand { intake, progress }, first)
         };
         if first {
-            self.raise(event_flags::BODY);
+            self.raise_later(event_flags::BODY);
         }
         Some(demand)
     }
@@ -154,7 +153,7 @@ impl RequestShared {
             was_empty
         };
         if was_empty && !bytes.is_empty() {
-            self.raise(event_flags::BODY);
+            self.raise_later(event_flags::BODY);
         }
         Ok(true)
     }
@@ -190,15 +189,30 @@ impl RequestShared {
         self.progress.end(inner.error.as_ref(), now.since(self.created));
         drop(inner);
         drop(stream);
-        self.raise(flags | event_flags::DONE);
+        self.raise_later(flags | event_flags::DONE);
+        self.show();
+    }
+
+    /// What a step brought is one event: a small answer mostly comes whole.
+    fn raise_later(&self, flags: u32) {
+        // Only tasks of the request come here, one at a time.
+        self.unraised.store(self.unraised.load(Ordering::Relaxed) | flags, Ordering::Relaxed);
+    }
+
+    /// The step is over: the host may learn what it brought.
+    pub fn show(&self) {
+        let flags = self.unraised.load(Ordering::Relaxed);
+        if flags != 0 {
+            self.unraised.store(0, Ordering::Relaxed);
+            self.raise(flags);
+        }
     }
 
     fn tell(&self, note: Note) {
         if !self.has_untold.load(Ordering::Relaxed) {
             if let Some(mut inner) = self.try_inner() {
                 let flags = self.apply(&mut inner, note);
-                drop(inner);
-                return self.raise(flags);
+                return self.raise_later(flags);
             }
         }
         lock(&self.untold).push(note);
