@@ -2,8 +2,8 @@
 //!
 //! - `VALTRON_SITE_HTTP`: the routes of `routes.rs`, plain.
 //! - `VALTRON_SITE_HTTPS`: the same under a leaf for localhost, signed by the authority of `VALTRON_SITE_CA` (PEM).
-//! - `VALTRON_SITE_EXPIRED`, `_WRONG_HOST`, `_UNKNOWN_CA`, `_SELF_SIGNED`: the same under a leaf that must be
-//!   refused.
+//! - `VALTRON_SITE_EXPIRED`, `_NOT_YET_VALID`, `_WRONG_HOST`, `_UNKNOWN_CA`, `_SELF_SIGNED`: the same under a leaf
+//!   that must be refused.
 //! - `VALTRON_SITE_PLAIN_ON_TLS`: an `https:` URL behind which plain HTTP is spoken.
 //! - `VALTRON_SITE_STALL_TLS`: accepts and then says nothing.
 //! - `VALTRON_SITE_TRUNCATED_TLS`: `/length`, `/chunked`, `/close`: TLS that ends mid-body without close_notify.
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use certs::{Authority, Leaf, LOCAL_NAMES};
+use certs::{Authority, Leaf, Validity, LOCAL_NAMES};
 
 /// A running site. Its threads end with the process.
 pub struct Site {
@@ -52,7 +52,7 @@ impl Site {
     pub fn start(dir: &Path) -> io::Result<Site> {
         std::fs::create_dir_all(dir)?;
         let authority = Authority::new("valtron_http test authority");
-        let good = authority.leaf(&LOCAL_NAMES, false);
+        let good = authority.leaf(&LOCAL_NAMES, Validity::Now);
         let ca = dir.join("ca.pem");
         std::fs::write(&ca, &authority.pem)?;
         std::fs::write(dir.join("localhost.pem"), &good.certificate_pem)?;
@@ -72,11 +72,13 @@ impl Site {
         ];
         serve(http, Kind::Plain, &shared);
         serve(https, Kind::Tls(good.config.clone()), &shared);
+        let tls = |leaf: Leaf| Kind::Tls(leaf.config);
         let further = [
-            ("VALTRON_SITE_EXPIRED", Kind::Tls(authority.leaf(&LOCAL_NAMES, true).config)),
-            ("VALTRON_SITE_WRONG_HOST", Kind::Tls(authority.leaf(&["elsewhere.invalid"], false).config)),
-            ("VALTRON_SITE_UNKNOWN_CA", Kind::Tls(Authority::new("a stranger").leaf(&LOCAL_NAMES, false).config)),
-            ("VALTRON_SITE_SELF_SIGNED", Kind::Tls(Leaf::self_signed(&LOCAL_NAMES).config)),
+            ("VALTRON_SITE_EXPIRED", tls(authority.leaf(&LOCAL_NAMES, Validity::Over))),
+            ("VALTRON_SITE_NOT_YET_VALID", tls(authority.leaf(&LOCAL_NAMES, Validity::NotBegun))),
+            ("VALTRON_SITE_WRONG_HOST", tls(authority.leaf(&["elsewhere.invalid"], Validity::Now))),
+            ("VALTRON_SITE_UNKNOWN_CA", tls(Authority::new("a stranger").leaf(&LOCAL_NAMES, Validity::Now))),
+            ("VALTRON_SITE_SELF_SIGNED", tls(Leaf::self_signed(&LOCAL_NAMES))),
             ("VALTRON_SITE_PLAIN_ON_TLS", Kind::PlainOnTls),
             ("VALTRON_SITE_STALL_TLS", Kind::Stall),
             ("VALTRON_SITE_TRUNCATED_TLS", Kind::Truncated(good.config)),
