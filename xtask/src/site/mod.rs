@@ -20,7 +20,7 @@ use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use certs::{Authority, Leaf, Validity, LOCAL_NAMES};
 
@@ -37,6 +37,8 @@ pub struct Shared {
     pub https: String,
     pub accepted: AtomicU64,
     pub counts: Mutex<HashMap<String, u64>>,
+    /// The connections that are served, by number.
+    pub streams: Mutex<HashMap<u64, TcpStream>>,
 }
 
 #[derive(Clone)]
@@ -64,6 +66,7 @@ impl Site {
             https: format!("https://localhost:{}", port(&https)),
             accepted: AtomicU64::new(0),
             counts: Mutex::new(HashMap::new()),
+            streams: Mutex::new(HashMap::new()),
         });
         let mut env = vec![
             ("VALTRON_SITE_HTTP", shared.http.clone()),
@@ -109,6 +112,12 @@ pub fn run() -> Result<(), String> {
     Ok(())
 }
 
+impl Shared {
+    pub fn streams(&self) -> MutexGuard<'_, HashMap<u64, TcpStream>> {
+        self.streams.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
 fn listen() -> io::Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", 0))
 }
@@ -124,8 +133,12 @@ fn serve(listener: TcpListener, kind: Kind, shared: &Arc<Shared>) {
             let id = shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
             let (kind, shared) = (kind.clone(), shared.clone());
             std::thread::spawn(move || {
+                if let Ok(stream) = stream.try_clone() {
+                    shared.streams().insert(id, stream);
+                }
                 // A peer that goes away is no news: clients under test do it on purpose.
-                let _ = connection(stream, kind, shared, id);
+                let _ = connection(stream, kind, shared.clone(), id);
+                shared.streams().remove(&id);
             });
         }
     });
@@ -182,6 +195,7 @@ mod tests {
         assert!(close(&site, "/interim").starts_with("HTTP/1.1 103 "));
         assert!(close(&site, "/redirect/307?to=%2Fhello%3Fa").contains("location: /hello?a\r\n"));
         assert!(close(&site, "/truncated/length").chars().count() < 700);
+        assert!(close(&site, "/hangup/999999").ends_with("\r\n\r\nnone\n"));
         assert!(close(&site, "/nowhere").starts_with("HTTP/1.1 404 "));
         for name in smuggle::names() {
             assert!(close(&site, &format!("/smuggle/{name}")).len() > 5, "{name}");
