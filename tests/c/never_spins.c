@@ -29,6 +29,31 @@ static struct pollfd watched(valtron_client *client) {
     return ready;
 }
 
+static void await_workers_asleep(void) {
+    DIR *dir = opendir("/proc/self/task");
+    struct dirent *entry;
+    CHECK(dir != NULL);
+    while ((entry = readdir(dir)) != NULL) {
+        char name[32] = "";
+        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(text("/proc/self/task/%s/comm", entry->d_name), "r");
+        if (file == NULL) continue;
+        if (fgets(name, sizeof name, file) != NULL && strncmp(name, "valtron-", 8) == 0) await_asleep(atoi(entry->d_name));
+        fclose(file);
+    }
+    closedir(dir);
+}
+
+/* Until the workers have done what there is to do, and the host in its calls, too. */
+static void settle(valtron_client *client) {
+    valtron_stats before, after;
+    do {
+        before = stats_of(client);
+        OK(valtron_client_wait(client, 20, NULL));
+        await_workers_asleep();
+        after = stats_of(client);
+    } while (after.task_polls != before.task_polls || after.turns - before.turns > 2);
+}
+
 static void check_request(valtron_client *client, valtron_request request, int polls_max) {
     valtron_request_info info = look(client, request);
     CHECK_STATUS(info.status, VALTRON_OK);
@@ -109,10 +134,7 @@ static void while_waiting(int count) {
     for (int i = 0; i < count; i++) {
         while (look(client, handles[i]).state != VALTRON_STATE_RECEIVING_INTRO) OK(valtron_client_wait(client, 1, NULL));
     }
-    do {
-        before = stats_of(client);
-        OK(valtron_client_wait(client, 20, NULL));
-    } while (stats_of(client).task_polls != before.task_polls);
+    settle(client);
     before = stats_of(client);
 
     cpu = process_cpu_us();
@@ -170,7 +192,7 @@ static void idle_costs_nothing(valtron_client *client) {
 
 static void idle(void) {
     valtron_client *client = client_new();
-    OK(valtron_client_wait(client, 20, NULL));
+    settle(client);
     idle_costs_nothing(client);
     valtron_client_free(client);
 }
@@ -181,8 +203,7 @@ static void idle_connection(const char *url) {
     valtron_request request = request_new(client, url);
     CHECK_STATUS(wait_done(client, request).status, VALTRON_OK);
     valtron_request_free(client, request);
-    /* A worker may not have put the connection away yet. */
-    OK(valtron_client_wait(client, 50, NULL));
+    settle(client);
     idle_costs_nothing(client);
     valtron_client_free(client);
 }
