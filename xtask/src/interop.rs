@@ -58,6 +58,9 @@ pub fn run(log: &mut Log, site: &Site) -> Step {
         }
     }
     drop(servers);
+    if tools::require("openssl").is_ok() {
+        problems.extend(close_notify(log, &files, site)?);
+    }
     if !problems.is_empty() {
         return failed(problems.join("; "));
     }
@@ -65,6 +68,23 @@ pub fn run(log: &mut Log, site: &Site) -> Step {
         return skipped(missing.join("; "));
     }
     Ok(())
+}
+
+/// How TLS connections end, by OpenSSL's own account.
+fn close_notify(log: &mut Log, files: &Path, site: &Site) -> Result<Vec<String>, Stop> {
+    let mut problems = Vec::new();
+    for executor in EXECUTORS {
+        let library = library(log, executor, "dev")?;
+        let mut command = Command::new("python3");
+        command.arg("tests/interop/close_notify.py").arg(files);
+        command.args(["localhost.pem", "localhost.key", "ca.pem"].map(|name| site.dir.join(name)));
+        command.env("PYTHONPATH", root().join("bindings/python")).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("VALTRON_HTTP_LIB", library.file());
+        if log.run(&mut command).is_err() {
+            problems.push(format!("close_notify {}", executor.name()));
+        }
+    }
+    Ok(problems)
 }
 
 fn nginx(log: &mut Log, dir: &Path, site: &Site, targets: &mut Vec<Target>) -> Result<Server, Stop> {

@@ -1,14 +1,14 @@
 //! System calls, counted exactly: what a keep-alive request costs, and that no poll makes a call that can block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::build::{library_for_tests, Executor, Library};
+use crate::build::{library_for_tests, Executor, Library, EXECUTORS};
 use crate::site::Site;
 use crate::util::{failed, out_dir, root, words, Log, Step, Stop};
 
-/// Two runs of these lengths: their difference is what the requests alone cost.
-const RUNS: [u64; 2] = [100, 1100];
+/// Requests that are counted.
+const REQUESTS: u64 = 1000;
 
 /// Calls that a poll may make: none of them can block. `epoll_wait`, `futex`, `socket` and `write` are looked at more
 /// closely.
@@ -39,39 +39,103 @@ const HARMLESS: [&str; 22] = [
 
 pub fn run(log: &mut Log, site: &Site) -> Step {
     crate::tools::require("strace")?;
-    let library = library_for_tests(log, Executor::Single, None)?;
-    keep_alive(log, site, &library)?;
-    polls(log, site, &library)
+    let mut libraries = Vec::new();
+    for executor in EXECUTORS {
+        libraries.push(library_for_tests(log, executor, None)?);
+    }
+    keep_alive(log, site, &libraries)?;
+    polls(log, site, &libraries[0])
 }
 
-fn keep_alive(log: &mut Log, site: &Site, library: &Library) -> Step {
-    let program = compile(log, "keep_alive", library)?;
-    let url = format!("{}/hello", site_url(site, "VALTRON_SITE_HTTP")?);
-    for mode in ["perform", "events"] {
-        let counts = RUNS.map(|count| {
-            let file = out_dir().join(format!("syscalls-{mode}-{count}.txt"));
-            let mut command = words("strace -f -c -o");
-            command.arg(&file).arg(&program).arg(&url).arg(count.to_string()).arg(mode);
-            log.run(&mut command)?;
-            summary(&std::fs::read_to_string(&file)?)
-        });
-        let [few, many] = counts;
-        let (few, many) = (few?, many?);
-        let requests = RUNS[1] - RUNS[0];
-        let mut spent: BTreeMap<&str, u64> = BTreeMap::new();
-        for (name, count) in &many {
-            let more = count.saturating_sub(few.get(name).copied().unwrap_or(0));
-            if more > 0 {
-                spent.insert(name, more);
+/// How the requests of one trace are driven.
+struct KeepAlive {
+    executor: Executor,
+    mode: &'static str,
+    workers: u32,
+}
+
+/// In the `multi` build without workers, and in `perform` always, the host's thread does all, as in the other build.
+const KEEP_ALIVE: [KeepAlive; 6] = [
+    KeepAlive { executor: Executor::Single, mode: "perform", workers: 0 },
+    KeepAlive { executor: Executor::Single, mode: "events", workers: 0 },
+    KeepAlive { executor: Executor::Multi, mode: "perform", workers: 2 },
+    KeepAlive { executor: Executor::Multi, mode: "events", workers: 0 },
+    KeepAlive { executor: Executor::Multi, mode: "events", workers: 1 },
+    KeepAlive { executor: Executor::Multi, mode: "events", workers: 2 },
+];
+
+/// A request over a kept connection costs one `sendto`, one `recvfrom` and at most one `epoll_wait`, and no other call,
+/// over TLS, too.
+fn keep_alive(log: &mut Log, site: &Site, libraries: &[Library]) -> Step {
+    let mut wrong = Vec::new();
+    for (executor, library) in EXECUTORS.into_iter().zip(libraries) {
+        let program = compile(log, "keep_alive", library)?;
+        for run in KEEP_ALIVE.iter().filter(|run| run.executor == executor) {
+            for key in ["VALTRON_SITE_HTTP", "VALTRON_SITE_HTTPS"] {
+                let url = format!("{}/hello", site_url(site, key)?);
+                let scheme = url.split(':').next().unwrap_or_default();
+                let name = format!("{}-{}-{}-{scheme}", executor.name(), run.mode, run.workers);
+                let file = out_dir().join(format!("syscalls-{name}.txt"));
+                let mut command = words("strace -f -o");
+                command.arg(&file).arg(&program).arg(&url).arg(REQUESTS.to_string()).arg(run.mode);
+                command.arg(run.workers.to_string()).arg(site_url(site, "VALTRON_SITE_CA")?);
+                log.run(&mut command)?;
+                let spent = between_marks(&std::fs::read_to_string(&file)?).map_err(Stop::Failed)?;
+                log.line(&format!("{name}: {REQUESTS} requests cost {spent:?}"));
+                let handed_over = run.mode == "events" && run.workers > 0;
+                wrong.extend(too_much(&spent, REQUESTS, handed_over).map(|what| format!("{name}: {what}")));
             }
         }
-        log.line(&format!("{mode}: {requests} requests cost {spent:?}"));
-        let expected = BTreeMap::from([("epoll_wait", requests), ("recvfrom", requests), ("sendto", requests)]);
-        if spent != expected {
-            return failed(format!("{mode}: {requests} keep-alive requests cost {spent:?}, not {expected:?}"));
-        }
     }
-    Ok(())
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => failed(wrong.join("; ")),
+    }
+}
+
+/// What `requests` may not have cost. One that is handed over to a worker and back costs, besides, a `write` for each
+/// sleeper that is woken, and the look of the woken one: the worker for the new request, the host for what a step
+/// brought. How many do sleep is up to the scheduler. A worker gives way once before it sleeps.
+fn too_much(spent: &BTreeMap<String, u64>, requests: u64, handed_over: bool) -> Option<String> {
+    let writes = spent.get("write").copied().unwrap_or(0);
+    let bounds = |name: &str| match (name, handed_over) {
+        ("sendto" | "recvfrom", _) => (requests, requests),
+        ("epoll_wait", false) => (0, requests),
+        // A thread may be on its way into one at either mark.
+        ("epoll_wait", true) => (0, requests + writes + 4),
+        ("write" | "sched_yield", true) => (0, requests * 4),
+        // A lock that the other thread holds just then: 0 to 309 calls were seen for a thousand requests.
+        ("futex", true) => (0, requests),
+        // Memory that another thread gives back than the one that took it: no part of a request.
+        ("mmap" | "munmap" | "madvise" | "mprotect" | "brk", true) => (0, requests / 100),
+        _ => (0, 0),
+    };
+    let names = spent.keys().map(String::as_str).chain(["sendto", "recvfrom"]);
+    let off = names.filter_map(|name| {
+        let count = spent.get(name).copied().unwrap_or(0);
+        let (least, most) = bounds(name);
+        (count < least || count > most).then(|| format!("{count} {name}, not {least} to {most}"))
+    });
+    let off: BTreeSet<_> = off.collect();
+    (!off.is_empty()).then(|| off.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// The calls of all threads between the marks, by name.
+fn between_marks(trace: &str) -> Result<BTreeMap<String, u64>, String> {
+    let mut counts = BTreeMap::new();
+    let lines = trace.lines().skip_while(|line| !line.contains("\"begin\"")).skip(1);
+    for line in lines {
+        if line.contains("\"end\"") {
+            return Ok(counts);
+        }
+        let call = line.split_once(char::is_whitespace).map_or("", |(_, call)| call.trim_start());
+        // The rest of a call that was counted where it began, a signal, the end of a thread.
+        if call.starts_with("<...") || call.starts_with("---") || call.starts_with("+++") {
+            continue;
+        }
+        *counts.entry(call.split('(').next().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    Err("the trace lacks a mark".into())
 }
 
 /// What is polled, and how it must end.
@@ -200,23 +264,6 @@ fn blocking(trace: &str) -> Result<Found, String> {
     Err("the trace does not end with its mark".into())
 }
 
-/// The counts of `strace -c`, by name.
-fn summary(text: &str) -> Result<BTreeMap<String, u64>, Stop> {
-    let mut counts = BTreeMap::new();
-    for line in text.lines() {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        if let (Some(Ok(calls)), Some(name)) = (fields.get(3).map(|field| field.parse()), fields.last()) {
-            if *name != "total" {
-                counts.insert((*name).to_owned(), calls);
-            }
-        }
-    }
-    if counts.is_empty() {
-        return failed("strace counted nothing").map(|()| counts);
-    }
-    Ok(counts)
-}
-
 pub fn compile(log: &mut Log, name: &str, library: &Library) -> Result<PathBuf, Stop> {
     let program = out_dir().join(format!("traced-{name}"));
     let mut command = words("gcc -std=c11 -O1 -Wall -Wextra -Werror -Iinclude");
@@ -236,6 +283,32 @@ pub fn site_url(site: &Site, key: &str) -> Result<String, Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: calls of all threads count, once each, and only between the marks. Method: a trace of literal lines.
+    #[test]
+    fn counts_calls_between_marks() {
+        let trace = [
+            "7 sendto(4, ...) = 9",
+            r#"7 write(-1, "begin", 5) = -1 EBADF"#,
+            "7   sendto(4, ...) = 9",
+            "8 recvfrom(4 <unfinished ...>",
+            "7 epoll_wait(4, [], 1024, 0)       = 0",
+            "8 <... recvfrom resumed>) = 1",
+            "7 --- SIGCHLD ---",
+            r#"7 write(-1, "end", 3) = -1 EBADF"#,
+            "7 close(4) = 0",
+        ];
+        let spent = between_marks(&trace.join("\n")).unwrap();
+        assert_eq!(format!("{spent:?}"), r#"{"epoll_wait": 1, "recvfrom": 1, "sendto": 1}"#);
+        assert!(between_marks(&trace[..5].join("\n")).is_err());
+        assert_eq!(too_much(&spent, 1, false), None);
+        assert_eq!(too_much(&spent, 2, false).unwrap(), "1 recvfrom, not 2 to 2, 1 sendto, not 2 to 2");
+        let none = BTreeMap::new();
+        assert!(too_much(&none, 1, false).is_some());
+        let more = BTreeMap::from([("sendto", 1), ("recvfrom", 1), ("write", 3)].map(|(k, n)| (k.to_owned(), n)));
+        assert_eq!(too_much(&more, 1, false).unwrap(), "3 write, not 0 to 0");
+        assert_eq!(too_much(&more, 1, true), None);
+    }
 
     /// Goal: a wait with a timeout, a blocking socket and a sleep are found. Method: a trace of literal lines.
     #[test]

@@ -1,9 +1,9 @@
 //! What a host may see of a request without its lock. The tasks of a request write it; all of them run on one
 //! executor, so there is one writer at a time.
 //!
-//! Orderings: the state and the length of the trace are stored with `Release` and loaded with `Acquire`, so that whoever
-//! sees one sees what was stored before; the rest is `Relaxed`. Nobody sleeps for want of a store here: what ends a wait
-//! is the event, which is raised after it.
+//! Orderings: the state and the length of the trace are stored with `Release` and loaded with `Acquire`, so that
+//! whoever sees one sees what was stored before; the rest is `Relaxed`. Nobody sleeps for want of a store here: what
+//! ends a wait is the event, which is raised after it.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::OnceLock;

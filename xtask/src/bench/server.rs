@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::site::certs::{Authority, LOCAL_NAMES};
+use crate::site::certs::{Authority, Validity, LOCAL_NAMES};
 use crate::tools;
 use crate::util::{failed, root, Server, Stop};
 
@@ -74,7 +74,7 @@ impl Nginx {
 
     fn write_files(&mut self) -> Result<(), Stop> {
         let authority = Authority::new("valtron_http benchmark authority");
-        let leaf = authority.leaf(&LOCAL_NAMES, false);
+        let leaf = authority.leaf(&LOCAL_NAMES, Validity::Now);
         std::fs::write(&self.ca_file, &authority.pem)?;
         std::fs::write(self.dir.join("leaf.pem"), &leaf.certificate_pem)?;
         std::fs::write(self.dir.join("leaf.key"), &leaf.key_pem)?;

@@ -22,6 +22,14 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
+/// When a leaf holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Validity {
+    Now,
+    Over,
+    NotBegun,
+}
+
 pub const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 impl Authority {
@@ -35,9 +43,9 @@ impl Authority {
         Authority { pem, issuer: Issuer::new(params, key) }
     }
 
-    pub fn leaf(&self, names: &[&str], expired: bool) -> Leaf {
+    pub fn leaf(&self, names: &[&str], validity: Validity) -> Leaf {
         let key = KeyPair::generate().expect("the system gives random bytes");
-        let params = leaf_params(names, expired);
+        let params = leaf_params(names, validity);
         let certificate = params.signed_by(&key, &self.issuer).expect("valid parameters");
         Leaf::new(certificate, key)
     }
@@ -46,7 +54,7 @@ impl Authority {
 impl Leaf {
     pub fn self_signed(names: &[&str]) -> Leaf {
         let key = KeyPair::generate().expect("the system gives random bytes");
-        let certificate = leaf_params(names, false).self_signed(&key).expect("valid parameters");
+        let certificate = leaf_params(names, Validity::Now).self_signed(&key).expect("valid parameters");
         Leaf::new(certificate, key)
     }
 
@@ -64,13 +72,18 @@ impl Leaf {
     }
 }
 
-fn leaf_params(names: &[&str], expired: bool) -> CertificateParams {
+fn leaf_params(names: &[&str], validity: Validity) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
     let mut params = CertificateParams::new(names).expect("names are literals");
     params.distinguished_name.push(DnType::CommonName, "valtron_http test site");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.not_before = date_time_ymd(2019, 1, 1);
-    params.not_after = if expired { date_time_ymd(2020, 1, 1) } else { date_time_ymd(2124, 1, 1) };
+    let (first, last) = match validity {
+        Validity::Now => (2019, 2124),
+        Validity::Over => (2019, 2020),
+        Validity::NotBegun => (2123, 2124),
+    };
+    params.not_before = date_time_ymd(first, 1, 1);
+    params.not_after = date_time_ymd(last, 1, 1);
     params
 }

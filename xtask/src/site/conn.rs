@@ -184,7 +184,11 @@ fn take(stream: &mut Box<dyn Stream>, buffer: &mut Vec<u8>, length: usize) -> io
 
 fn fill(stream: &mut Box<dyn Stream>, buffer: &mut Vec<u8>) -> io::Result<bool> {
     let mut piece = [0; 16 * 1024];
-    let count = stream.read(&mut piece)?;
+    let count = match stream.read(&mut piece) {
+        // How rustls tells an end without close_notify.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+        other => other?,
+    };
     buffer.extend_from_slice(&piece[..count]);
     Ok(count > 0)
 }

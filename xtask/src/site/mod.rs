@@ -2,8 +2,8 @@
 //!
 //! - `VALTRON_SITE_HTTP`: the routes of `routes.rs`, plain.
 //! - `VALTRON_SITE_HTTPS`: the same under a leaf for localhost, signed by the authority of `VALTRON_SITE_CA` (PEM).
-//! - `VALTRON_SITE_EXPIRED`, `_WRONG_HOST`, `_UNKNOWN_CA`, `_SELF_SIGNED`: the same under a leaf that must be
-//!   refused.
+//! - `VALTRON_SITE_EXPIRED`, `_NOT_YET_VALID`, `_WRONG_HOST`, `_UNKNOWN_CA`, `_SELF_SIGNED`: the same under a leaf
+//!   that must be refused.
 //! - `VALTRON_SITE_PLAIN_ON_TLS`: an `https:` URL behind which plain HTTP is spoken.
 //! - `VALTRON_SITE_STALL_TLS`: accepts and then says nothing.
 //! - `VALTRON_SITE_TRUNCATED_TLS`: `/length`, `/chunked`, `/close`: TLS that ends mid-body without close_notify.
@@ -20,9 +20,9 @@ use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use certs::{Authority, Leaf, LOCAL_NAMES};
+use certs::{Authority, Leaf, Validity, LOCAL_NAMES};
 
 /// A running site. Its threads end with the process.
 pub struct Site {
@@ -37,6 +37,8 @@ pub struct Shared {
     pub https: String,
     pub accepted: AtomicU64,
     pub counts: Mutex<HashMap<String, u64>>,
+    /// The connections that are served, by number.
+    pub streams: Mutex<HashMap<u64, TcpStream>>,
 }
 
 #[derive(Clone)]
@@ -52,7 +54,7 @@ impl Site {
     pub fn start(dir: &Path) -> io::Result<Site> {
         std::fs::create_dir_all(dir)?;
         let authority = Authority::new("valtron_http test authority");
-        let good = authority.leaf(&LOCAL_NAMES, false);
+        let good = authority.leaf(&LOCAL_NAMES, Validity::Now);
         let ca = dir.join("ca.pem");
         std::fs::write(&ca, &authority.pem)?;
         std::fs::write(dir.join("localhost.pem"), &good.certificate_pem)?;
@@ -64,6 +66,7 @@ impl Site {
             https: format!("https://localhost:{}", port(&https)),
             accepted: AtomicU64::new(0),
             counts: Mutex::new(HashMap::new()),
+            streams: Mutex::new(HashMap::new()),
         });
         let mut env = vec![
             ("VALTRON_SITE_HTTP", shared.http.clone()),
@@ -72,11 +75,13 @@ impl Site {
         ];
         serve(http, Kind::Plain, &shared);
         serve(https, Kind::Tls(good.config.clone()), &shared);
+        let tls = |leaf: Leaf| Kind::Tls(leaf.config);
         let further = [
-            ("VALTRON_SITE_EXPIRED", Kind::Tls(authority.leaf(&LOCAL_NAMES, true).config)),
-            ("VALTRON_SITE_WRONG_HOST", Kind::Tls(authority.leaf(&["elsewhere.invalid"], false).config)),
-            ("VALTRON_SITE_UNKNOWN_CA", Kind::Tls(Authority::new("a stranger").leaf(&LOCAL_NAMES, false).config)),
-            ("VALTRON_SITE_SELF_SIGNED", Kind::Tls(Leaf::self_signed(&LOCAL_NAMES).config)),
+            ("VALTRON_SITE_EXPIRED", tls(authority.leaf(&LOCAL_NAMES, Validity::Over))),
+            ("VALTRON_SITE_NOT_YET_VALID", tls(authority.leaf(&LOCAL_NAMES, Validity::NotBegun))),
+            ("VALTRON_SITE_WRONG_HOST", tls(authority.leaf(&["elsewhere.invalid"], Validity::Now))),
+            ("VALTRON_SITE_UNKNOWN_CA", tls(Authority::new("a stranger").leaf(&LOCAL_NAMES, Validity::Now))),
+            ("VALTRON_SITE_SELF_SIGNED", tls(Leaf::self_signed(&LOCAL_NAMES))),
             ("VALTRON_SITE_PLAIN_ON_TLS", Kind::PlainOnTls),
             ("VALTRON_SITE_STALL_TLS", Kind::Stall),
             ("VALTRON_SITE_TRUNCATED_TLS", Kind::Truncated(good.config)),
@@ -107,6 +112,12 @@ pub fn run() -> Result<(), String> {
     Ok(())
 }
 
+impl Shared {
+    pub fn streams(&self) -> MutexGuard<'_, HashMap<u64, TcpStream>> {
+        self.streams.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
 fn listen() -> io::Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", 0))
 }
@@ -122,8 +133,12 @@ fn serve(listener: TcpListener, kind: Kind, shared: &Arc<Shared>) {
             let id = shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
             let (kind, shared) = (kind.clone(), shared.clone());
             std::thread::spawn(move || {
+                if let Ok(stream) = stream.try_clone() {
+                    shared.streams().insert(id, stream);
+                }
                 // A peer that goes away is no news: clients under test do it on purpose.
-                let _ = connection(stream, kind, shared, id);
+                let _ = connection(stream, kind, shared.clone(), id);
+                shared.streams().remove(&id);
             });
         }
     });
@@ -180,6 +195,7 @@ mod tests {
         assert!(close(&site, "/interim").starts_with("HTTP/1.1 103 "));
         assert!(close(&site, "/redirect/307?to=%2Fhello%3Fa").contains("location: /hello?a\r\n"));
         assert!(close(&site, "/truncated/length").chars().count() < 700);
+        assert!(close(&site, "/hangup/999999").ends_with("\r\n\r\nnone\n"));
         assert!(close(&site, "/nowhere").starts_with("HTTP/1.1 404 "));
         for name in smuggle::names() {
             assert!(close(&site, &format!("/smuggle/{name}")).len() > 5, "{name}");

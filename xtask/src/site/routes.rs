@@ -14,9 +14,11 @@
 //! | `/truncated/length`, `/truncated/chunked` | half a body, then the end |
 //! | `/huge-head`, `/many-headers` | a head of 4 MiB in one field; 20 000 fields |
 //! | `/smuggle/NAME`, `/excess` | contradictory framing (`smuggle.rs`); bytes after a response |
+//! | `/hangup/N`, `/cut/N` | ends connection N (a response's `x-connection`): in order, without close_notify |
 //! | `/connections`, `/count/ID` | connections accepted so far; how often this path was asked |
 
 use std::io::{self, Write};
+use std::net::Shutdown;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -78,6 +80,8 @@ pub fn answer(out: &mut Box<dyn Stream>, request: &Request, shared: &Shared) -> 
             out.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged")?;
             Ok(After::KeepAlive)
         }
+        "hangup" => hang_up(out, request, shared, number(rest), Shutdown::Read),
+        "cut" => hang_up(out, request, shared, number(rest), Shutdown::Both),
         "connections" => text(out, request, "200 OK", "", &shared.accepted.load(Ordering::SeqCst).to_string()),
         "count" => {
             let mut counts = shared.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -150,6 +154,18 @@ fn until_close(out: &mut Box<dyn Stream>, request: &Request, count: u64) -> io::
     raw(out, request, "HTTP/1.1 200 OK\r\nconnection: close\r\n", "")?;
     pieces(count, |piece| out.write_all(piece))?;
     Ok(After::Close)
+}
+
+/// Another connection ends. Its own thread sees an end of input and says goodbye, if there is still a way out.
+fn hang_up(
+    out: &mut Box<dyn Stream>,
+    request: &Request,
+    shared: &Shared,
+    connection: u64,
+    how: Shutdown,
+) -> io::Result<After> {
+    let found = shared.streams().get(&connection).is_some_and(|stream| stream.shutdown(how).is_ok());
+    text(out, request, "200 OK", "", if found { "gone\n" } else { "none\n" })
 }
 
 fn drip(out: &mut Box<dyn Stream>, request: &Request) -> io::Result<After> {
