@@ -5,8 +5,9 @@ use loom::sync::Condvar;
 use loom::thread;
 
 use super::oneshot::{self, Received};
+use super::sync::atomic::{AtomicU32, Ordering};
 use super::sync::{lock, Arc, Mutex};
-use super::{Entry, TaskWaker, WakeQueue};
+use super::{Bell, Entry, ShardedQueue, TaskWaker, WakeQueue};
 
 /// A driver and its poller: a sticky flag under a lock stands for the eventfd.
 struct Driver {
@@ -89,5 +90,57 @@ fn loom_oneshot_wakes_the_sender() {
         }
         assert_eq!(sender.send(1), Err(1));
         other.join().unwrap();
+    });
+}
+
+/// Goal: whoever hangs a bell and then sleeps is told of everything, although two ring at once. Method: two threads
+/// that each do something and ring; the third sleeps until both have. A lost ring is a deadlock.
+#[test]
+fn loom_a_ring_is_never_lost() {
+    loom::model(|| {
+        let state = Arc::new((Bell::default(), AtomicU32::new(0), Mutex::new(false), Condvar::new()));
+        let ringers: Vec<_> = (0..2)
+            .map(|_| {
+                let state = state.clone();
+                thread::spawn(move || {
+                    state.1.fetch_add(1, Ordering::SeqCst);
+                    state.0.ring(|()| {
+                        *lock(&state.2) = true;
+                        state.3.notify_one();
+                    });
+                })
+            })
+            .collect();
+        state.0.hang(());
+        while state.1.load(Ordering::SeqCst) < 2 {
+            let mut told = lock(&state.2);
+            while !*told {
+                told = state.3.wait(told).unwrap();
+            }
+            *told = false;
+        }
+        ringers.into_iter().for_each(|ringer| ringer.join().unwrap());
+    });
+}
+
+/// Goal: a queue with parts loses nothing. Method: two push, one drains until it has both.
+#[test]
+fn loom_a_sharded_queue_loses_nothing() {
+    loom::model(|| {
+        let queue = Arc::new(ShardedQueue::default());
+        let pushing: Vec<_> = (0..2)
+            .map(|n| {
+                let queue = queue.clone();
+                thread::spawn(move || queue.push(n))
+            })
+            .collect();
+        let mut all = Vec::new();
+        queue.drain(&mut all);
+        pushing.into_iter().for_each(|pushing| pushing.join().unwrap());
+        all.extend(queue.pop());
+        queue.drain_all(&mut all);
+        all.sort_unstable();
+        assert_eq!(all, [0, 1]);
+        assert!(queue.is_empty());
     });
 }

@@ -1,10 +1,10 @@
 //! Calls that wait while another thread drives.
 
-use std::sync::atomic::{fence, AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{fence, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::synca::sync::{lock, try_lock};
-use crate::synca::Chunks;
+use crate::synca::sync::lock;
+use crate::synca::{Bell, Chunks};
 use crate::valtron::poller::Poller;
 
 /// Each sleeps at a poller of its own, in a place of its own.
@@ -13,38 +13,9 @@ pub struct Passengers {
     count: AtomicUsize,
     /// Places that were ever taken.
     used: AtomicUsize,
-    places: Chunks<Place>,
+    places: Chunks<Bell<Arc<dyn Poller>>>,
     /// Places that were left.
     free: Mutex<Vec<usize>>,
-}
-
-#[derive(Default)]
-struct Place {
-    poller: Mutex<Option<Arc<dyn Poller>>>,
-    /// Another one wanted to notify while somebody did.
-    again: AtomicBool,
-}
-
-impl Place {
-    /// Waits for nobody: whoever has the lock because it notifies, notifies again. Whoever has it because it boards
-    /// looks for itself afterwards.
-    fn notify(&self) {
-        loop {
-            if let Some(poller) = try_lock(&self.poller) {
-                poller.iter().for_each(|poller| poller.notify());
-                drop(poller);
-                if !self.again.swap(false, Ordering::SeqCst) {
-                    return;
-                }
-            } else {
-                self.again.store(true, Ordering::SeqCst);
-                // Let go since, the lock may have been let go too early to see that.
-                if try_lock(&self.poller).is_none() {
-                    return;
-                }
-            }
-        }
-    }
 }
 
 impl Passengers {
@@ -53,7 +24,7 @@ impl Passengers {
     pub fn board(&self, poller: Arc<dyn Poller>) -> Option<usize> {
         let free = lock(&self.free).pop();
         let place = free.unwrap_or_else(|| self.used.fetch_add(1, Ordering::SeqCst));
-        *lock(&self.places.make(place)?.poller) = Some(poller);
+        self.places.make(place)?.hang(poller);
         self.count.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         Some(place)
@@ -62,8 +33,7 @@ impl Passengers {
     /// The end of [`board`](Self::board).
     pub fn leave(&self, place: usize) {
         let Some(seat) = self.places.get(place) else { return };
-        let left = lock(&seat.poller).take();
-        if left.is_some() {
+        if seat.take().is_some() {
             self.count.fetch_sub(1, Ordering::SeqCst);
             lock(&self.free).push(place);
         }
@@ -80,7 +50,7 @@ impl Passengers {
         // All places: to stop after as many as there are passengers would pass over one for the sake of another who has
         // boarded meanwhile.
         for place in self.places.iter().take(self.used.load(Ordering::SeqCst)) {
-            place.notify();
+            place.ring(|poller| poller.notify());
         }
     }
 }
@@ -138,7 +108,7 @@ mod tests {
         let places: Vec<_> = told.iter().map(|one| passengers.board(one.clone()).expect("a place")).collect();
         passengers.leave(places[3]);
         passengers.leave(places[3]);
-        let boarding = lock(&passengers.places.get(places[5]).expect("a place").poller);
+        let boarding = passengers.places.get(places[5]).expect("a place").hold();
         passengers.wake();
         drop(boarding);
         let seen = |at: usize| told[at].0.load(Ordering::SeqCst);
