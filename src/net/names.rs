@@ -15,7 +15,7 @@ pub const NAME_KEPT: Duration = Duration::from_secs(60);
 /// Names remembered by one client: more than a program talks to within a minute, and a bound.
 pub const NAMES_KEPT_MAX: usize = 256;
 
-/// Look-ups that may wait for a thread; more answer [`LookupError::Busy`].
+/// Look-ups that may wait for a thread; more answer [`LookupError::Busy`](super::LookupError::Busy).
 pub const RESOLVER_QUEUE_MAX: usize = 1024;
 
 /// Someone who waits for a name.
