@@ -42,6 +42,7 @@ fn requests_half(all: &Value, charts: &Path) -> Result<Option<String>, Stop> {
     }
     let mut text = head(all);
     text.push_str(&targets::table(all));
+    text.push_str("\nWhat was tried where a target is missed: [performance-notes.md](performance-notes.md).\n");
     text.push_str("\n## Requests and downloads\n\n");
     text.push_str(LEGEND);
     for client in clients(scenarios) {
