@@ -71,6 +71,7 @@ def test_unknown_name(client):
 
 CERTIFICATES = [
     ("expired", "TLS_EXPIRED"),
+    ("not_yet_valid", "TLS_NOT_YET_VALID"),
     ("wrong_host", "TLS_WRONG_HOST"),
     ("unknown_ca", "TLS_UNKNOWN_CA"),
     ("self_signed", "TLS_SELF_SIGNED"),
