@@ -1099,7 +1099,8 @@ valtron_status valtron_client_wait(struct valtron_client *client, int32_t timeou
 valtron_status valtron_client_wakeup(struct valtron_client *client);
 
 // Writes to *handle* what to watch in a loop of one's own: a descriptor that is readable while valtron_client_poll
-// has work.
+// has work. It may be readable without: at first, until the first poll, and now and then when a thread of the
+// library was late to tell.
 //
 // The library owns it: watch it for reading, nothing else, and no longer than the client lives. Deadlines do not
 // make it readable: use next_deadline_us of valtron_poll_info as the loop's timeout. Any thread. Blocks on nothing.
