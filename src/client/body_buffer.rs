@@ -54,6 +54,9 @@ impl BodyBuffer {
                 if self.filled == self.pieces.len() {
                     let piece = self.new_piece(bytes.len())?;
                     self.pieces.push_back(piece);
+                } else {
+                    // The one that was emptied last: the processor still has it at hand.
+                    self.pieces.swap(self.filled, self.pieces.len() - 1);
                 }
                 self.filled += 1;
                 continue;
