@@ -1,8 +1,22 @@
 //! One TLS connection: bytes in, bytes out, and one record at a time between them.
+//!
+//! It is driven through the unbuffered interface of rustls, which decrypts a record where it lies in the inbox and
+//! encrypts into the outbox. Of the inbox, three parts follow each other:
+//!
+//! ```text
+//! ..plain.. | consumed .. given | .. filled
+//!  stashed       held by rustls      not seen by rustls yet
+//! ```
+//!
+//! rustls holds bytes only while a message of the handshake goes over several records: it keeps places in the buffer,
+//! not a copy, so those bytes come first in the next call.
 
-use std::io::{Read, Write};
+use std::fmt;
+use std::ops::Range;
 
-use rustls::{ClientConnection, HandshakeKind as Kind, ProtocolVersion};
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, WriteTraffic};
+use rustls::{HandshakeKind as Kind, ProtocolVersion};
 
 use super::inboxes::Inboxes;
 use super::settings::ALPN_HTTP_1_1;
@@ -12,19 +26,22 @@ use crate::net::{Io, Socket};
 /// One TLS connection, as client. It owns no socket: the one given to `pull` and `push` must always be the same.
 ///
 /// The first error is final; `push` still sends the alert that tells the peer why.
-#[derive(Debug)]
 pub struct TlsSession {
-    connection: ClientConnection,
+    connection: UnbufferedClientConnection,
     /// Where inboxes come from.
     inboxes: Inboxes,
-    /// Bytes of the network; `inbox[consumed..filled]` is not yet given to rustls. Empty while there are none.
+    /// Bytes of the network; see the module. Empty while there are none.
     inbox: Vec<u8>,
+    /// Plaintext that lies in the inbox, in the place of its record.
+    plain: Range<usize>,
+    /// Plaintext that lies in rustls.
+    unread: usize,
     consumed: usize,
+    given: usize,
     filled: usize,
     /// Bytes for the network; `outbox[sent..]` is not yet sent.
     outbox: Vec<u8>,
     sent: usize,
-    plaintext_bytes: usize,
     seen_end: bool,
     peer_closed: bool,
     seen_record: bool,
@@ -32,17 +49,18 @@ pub struct TlsSession {
 }
 
 impl TlsSession {
-    pub(super) fn new(mut connection: ClientConnection, inboxes: Inboxes) -> Self {
-        connection.set_buffer_limit(Some(OUTBOX_BYTES_MAX));
+    pub(super) fn new(connection: UnbufferedClientConnection, inboxes: Inboxes) -> Self {
         Self {
             connection,
             inboxes,
             inbox: Vec::new(),
+            plain: 0..0,
+            unread: 0,
             consumed: 0,
+            given: 0,
             filled: 0,
             outbox: Vec::new(),
             sent: 0,
-            plaintext_bytes: 0,
             seen_end: false,
             peer_closed: false,
             seen_record: false,
@@ -57,16 +75,17 @@ impl TlsSession {
         if self.seen_end {
             return Ok(Io::Done(0));
         }
-        if self.whole_record() != 0 {
+        if self.whole_record() != 0 || self.has_plaintext() {
             return Ok(Io::Done(self.filled - self.consumed));
         }
         if self.inbox.is_empty() {
             self.inbox = self.inboxes.take()?;
         }
-        // Less than one record is left, so there is room for another one behind it.
         self.inbox.copy_within(self.consumed..self.filled, 0);
+        self.given -= self.consumed;
         self.filled -= self.consumed;
         self.consumed = 0;
+        self.make_room()?;
         let outcome = socket.read(&mut self.inbox[self.filled..])?;
         match outcome {
             Io::Done(got) => {
@@ -87,14 +106,19 @@ impl TlsSession {
         }
         let outcome = self.step_once();
         if let Err(error) = &outcome {
-            self.failed = Some(error.clone());
-            self.consumed = self.filled;
+            self.fail(error.clone());
         }
         outcome
     }
 
+    fn fail(&mut self, error: TlsError) {
+        self.failed = Some(error);
+        self.consumed = self.filled;
+        self.given = self.filled;
+    }
+
     fn step_once(&mut self) -> Result<(), TlsError> {
-        let ahead = &self.inbox[self.consumed..self.filled];
+        let ahead = &self.inbox[self.given..self.filled];
         if !self.seen_record && !ahead.is_empty() && !looks_like_tls(ahead) {
             return Err(fault::not_tls(ahead));
         }
@@ -108,19 +132,44 @@ impl TlsSession {
             return Ok(());
         }
         self.seen_record = true;
-        let mut record = &self.inbox[self.consumed..self.consumed + whole];
-        // rustls takes a few kilobytes at a time; each read moves at least one byte, so this ends.
-        while !record.is_empty() {
-            match self.connection.read_tls(&mut record) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => return Err(TlsError::PeerMisbehaved(error.to_string())),
+        self.encode()?;
+        self.given += whole;
+        self.process(|_, _| Ok(()))
+    }
+
+    /// Lets rustls go on with what it was given until it has no more use for it, or has plaintext; `write` is called if
+    /// it is ready to encrypt.
+    fn process(
+        &mut self,
+        write: impl FnOnce(WriteTraffic<'_, ClientConnectionData>, &mut Vec<u8>) -> Result<(), TlsError>,
+    ) -> Result<(), TlsError> {
+        // Each turn takes something away that rustls wanted: bytes to send, a flag, the end of the peer.
+        loop {
+            let status = self.connection.process_tls_records(&mut self.inbox[self.consumed..self.given]);
+            self.consumed += status.discard;
+            match status.state.map_err(fault::of)? {
+                ConnectionState::ReadTraffic(traffic) => {
+                    self.unread = traffic.peek_len().map_or(0, usize::from);
+                    return Ok(());
+                }
+                ConnectionState::EncodeTlsData(mut data) => encode_into(&mut self.outbox, |room| data.encode(room))?,
+                ConnectionState::TransmitTlsData(data) => data.done(),
+                ConnectionState::PeerClosed => self.peer_closed = true,
+                ConnectionState::WriteTraffic(traffic) => return write(traffic, &mut self.outbox),
+                _ => return Ok(()),
             }
         }
-        self.consumed += whole;
-        let state = self.connection.process_new_packets().map_err(fault::of)?;
-        self.plaintext_bytes = state.plaintext_bytes_to_read();
-        self.peer_closed = state.peer_has_closed();
+    }
+
+    /// Moves to the outbox what rustls has for the network. Also after an error: no byte of the inbox is looked at.
+    fn encode(&mut self) -> Result<(), TlsError> {
+        while self.connection.wants_write() {
+            match self.connection.process_tls_records(&mut []).state.map_err(fault::of)? {
+                ConnectionState::EncodeTlsData(mut data) => encode_into(&mut self.outbox, |room| data.encode(room))?,
+                // Plaintext comes first.
+                _ => break,
+            }
+        }
         Ok(())
     }
 
@@ -131,13 +180,9 @@ impl TlsSession {
             self.outbox.clear();
             self.sent = 0;
         }
-        while self.connection.wants_write() {
-            // A vector takes everything; an error could only be rustls' own.
-            match self.connection.write_tls(&mut self.outbox) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => return Err(TlsError::Internal(error.to_string()).into()),
-            }
+        if self.connection.wants_write() {
+            self.stash();
+            self.encode()?;
         }
         if self.outbox.len() == self.sent {
             return Ok(Io::Done(0));
@@ -152,14 +197,45 @@ impl TlsSession {
     /// Copies out plaintext. `into` must not be empty.
     pub fn read_plain(&mut self, into: &mut [u8]) -> Plain {
         debug_assert!(!into.is_empty(), "no room would look like the end");
-        match self.connection.reader().read(into) {
-            Ok(0) => Plain::CleanEnd,
-            Ok(count) => {
-                self.plaintext_bytes = self.plaintext_bytes.saturating_sub(count);
-                Plain::Bytes(count)
-            }
-            Err(_) if self.seen_end && self.whole_record() == 0 => Plain::TruncatedEnd,
-            Err(_) => Plain::NeedMore,
+        if self.unread > into.len() {
+            self.stash();
+        }
+        if self.unread > 0 {
+            return Plain::Bytes(self.take_unread(|bytes, _| into[..bytes.len()].copy_from_slice(bytes)));
+        }
+        if !self.plain.is_empty() {
+            let count = into.len().min(self.plain.len());
+            into[..count].copy_from_slice(&self.inbox[self.plain.start..self.plain.start + count]);
+            self.plain.start += count;
+            return Plain::Bytes(count);
+        }
+        if self.peer_closed {
+            Plain::CleanEnd
+        } else if self.seen_end && self.whole_record() == 0 {
+            Plain::TruncatedEnd
+        } else {
+            Plain::NeedMore
+        }
+    }
+
+    /// Takes the plaintext out of rustls and says how much it was. It comes from one record, the last that was given.
+    fn take_unread(&mut self, put: impl FnOnce(&[u8], &mut [u8])) -> usize {
+        self.unread = 0;
+        let Ok(ConnectionState::ReadTraffic(mut traffic)) = self.connection.process_tls_records(&mut []).state else {
+            return 0;
+        };
+        let Some(Ok(record)) = traffic.next_record() else { return 0 };
+        put(record.payload, &mut self.inbox[..self.consumed]);
+        record.payload.len()
+    }
+
+    /// Puts plaintext from rustls in the place of its record, which was longer: for a reader with less room than that,
+    /// and because rustls neither encodes nor encrypts before it is gone.
+    fn stash(&mut self) {
+        if self.unread > 0 {
+            let end = self.consumed;
+            let count = self.take_unread(|bytes, place| place[end - bytes.len()..].copy_from_slice(bytes));
+            self.plain = end - count..end;
         }
     }
 
@@ -170,12 +246,30 @@ impl TlsSession {
         if self.is_handshaking() || self.failed.is_some() || room == 0 {
             return 0;
         }
-        self.connection.writer().write(&from[..from.len().min(room)]).unwrap_or(0)
+        let from = &from[..from.len().min(room)];
+        let mut taken = 0;
+        self.stash();
+        let outcome = self.process(|mut traffic, outbox| {
+            encrypt_into(outbox, |room| traffic.encrypt(from, room))?;
+            taken = from.len();
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            self.fail(error);
+        }
+        taken
     }
 
-    /// Tells the peer that we are done; the alert still has to be pushed.
+    /// Tells the peer that we are done; the alert still has to be pushed. Does nothing before the handshake is done.
     pub fn close_notify(&mut self) {
-        self.connection.send_close_notify();
+        if self.is_handshaking() || self.failed.is_some() {
+            return;
+        }
+        self.stash();
+        let outcome = self.process(|mut traffic, outbox| encrypt_into(outbox, |room| traffic.queue_close_notify(room)));
+        if let Err(error) = outcome {
+            self.fail(error);
+        }
     }
 
     /// Gives the memory of empty buffers back; for a connection that goes idle.
@@ -189,11 +283,25 @@ impl TlsSession {
     }
 
     fn release_inbox(&mut self) {
-        if self.consumed == self.filled {
+        if self.consumed == self.filled && !self.has_plaintext() {
             self.inboxes.give(std::mem::take(&mut self.inbox));
+            self.plain = 0..0;
             self.consumed = 0;
+            self.given = 0;
             self.filled = 0;
         }
+    }
+
+    /// Less than one record is left behind what rustls holds, so there is room for another one, but for a message of
+    /// the handshake that is about as long as the inbox. rustls refuses one of more than 64 KiB, so this ends.
+    fn make_room(&mut self) -> Result<(), TlsError> {
+        let wanted = self.given + RECORD_BYTES_MAX;
+        if wanted > self.inbox.len() {
+            let more = wanted - self.inbox.len();
+            self.inbox.try_reserve_exact(more).map_err(|_| TlsError::NoMemory)?;
+            self.inbox.resize(wanted, 0);
+        }
+        Ok(())
     }
 
     /// The handshake is not done yet.
@@ -216,7 +324,7 @@ impl TlsSession {
         if self.failed.is_some() {
             return false;
         }
-        let ahead = &self.inbox[self.consumed..self.filled];
+        let ahead = &self.inbox[self.given..self.filled];
         let foreign = !self.seen_record && !ahead.is_empty() && !looks_like_tls(ahead);
         let cut = self.seen_end && self.connection.is_handshaking();
         foreign || cut || self.whole_record() != 0 && !self.has_plaintext() && !self.peer_closed
@@ -224,7 +332,7 @@ impl TlsSession {
 
     /// Decrypted bytes wait to be read.
     pub fn has_plaintext(&self) -> bool {
-        self.plaintext_bytes > 0
+        self.unread > 0 || !self.plain.is_empty()
     }
 
     /// The peer's side of the socket has ended.
@@ -262,7 +370,7 @@ impl TlsSession {
     /// The bytes of the first record if it is here as a whole, else zero. A record too long to be legal counts as
     /// whole as soon as the inbox cannot hold it, so that rustls sees and refuses it.
     fn whole_record(&self) -> usize {
-        let ahead = &self.inbox[self.consumed..self.filled];
+        let ahead = &self.inbox[self.given..self.filled];
         let Some(&[high, low]) = ahead.get(3..RECORD_HEADER_BYTES) else { return 0 };
         let whole = RECORD_HEADER_BYTES + usize::from(u16::from_be_bytes([high, low]));
         if whole > RECORD_BYTES_MAX {
@@ -276,10 +384,62 @@ impl TlsSession {
     }
 }
 
+impl fmt::Debug for TlsSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let received = self.filled - self.consumed;
+        f.debug_struct("TlsSession").field("received", &received).field("failed", &self.failed).finish_non_exhaustive()
+    }
+}
+
 impl Drop for TlsSession {
     fn drop(&mut self) {
         self.inboxes.give(std::mem::take(&mut self.inbox));
     }
+}
+
+/// Lets rustls write behind what is in the outbox. What it wants is asked with no room at all; only its own fault could
+/// make it refuse the room that it asked for.
+fn encode_into(
+    outbox: &mut Vec<u8>,
+    mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>,
+) -> Result<(), TlsError> {
+    write_into(outbox, |room| {
+        encode(room).map_err(|error| match error {
+            EncodeError::InsufficientSize(size) => Ok(size.required_size),
+            EncodeError::AlreadyEncoded => Err(TlsError::Internal(error.to_string())),
+        })
+    })
+}
+
+fn encrypt_into(
+    outbox: &mut Vec<u8>,
+    mut encrypt: impl FnMut(&mut [u8]) -> Result<usize, EncryptError>,
+) -> Result<(), TlsError> {
+    write_into(outbox, |room| {
+        encrypt(room).map_err(|error| match error {
+            EncryptError::InsufficientSize(size) => Ok(size.required_size),
+            EncryptError::EncryptExhausted => Err(TlsError::Internal(error.to_string())),
+        })
+    })
+}
+
+fn write_into(
+    outbox: &mut Vec<u8>,
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, Result<usize, TlsError>>,
+) -> Result<(), TlsError> {
+    let len = outbox.len();
+    let written = match write(&mut []) {
+        Ok(written) => written,
+        Err(wanted) => {
+            let wanted = wanted?;
+            outbox.try_reserve(wanted).map_err(|_| TlsError::NoMemory)?;
+            outbox.resize(len + wanted, 0);
+            let refused = || TlsError::Internal("a buffer of the size asked for is too small".to_owned());
+            write(&mut outbox[len..]).map_err(|error| error.err().unwrap_or_else(refused))?
+        }
+    };
+    outbox.truncate(len + written);
+    Ok(())
 }
 
 /// The first bytes could begin a record: a known content type (RFC 8446 section 5.1) and major version 3.

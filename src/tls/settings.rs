@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::crypto::{ring, CryptoProvider};
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 
 use super::inboxes::Inboxes;
 use super::session::TlsSession;
@@ -48,7 +48,7 @@ impl TlsSettings {
     /// CPU time: callers count it as a step.
     pub fn session(&self, host: &str) -> Result<TlsSession, TlsError> {
         let name = server_name(host)?;
-        let connection = ClientConnection::new(self.config.clone(), name).map_err(fault::of)?;
+        let connection = UnbufferedClientConnection::new(self.config.clone(), name).map_err(fault::of)?;
         Ok(TlsSession::new(connection, self.inboxes.clone()))
     }
 }

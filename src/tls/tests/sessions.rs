@@ -113,6 +113,48 @@ fn a_step_is_one_record() {
     assert_eq!(&buffer[..3], b"two");
 }
 
+/// Goal: a reader with little room gets each byte once, and a writer is not held up by plaintext that waits. Method: a
+/// record read in pieces, with a question between them.
+#[test]
+fn small_reads_and_a_write_between() {
+    let authority = Authority::new();
+    let server = authority.server(&["example.test"], |_| {});
+    let mut pair = Pair::new(&authority.settings(), "example.test", &server);
+    pair.run().expect("a handshake");
+    pair.server_says(b"abcdefgh");
+    pair.serve();
+    pair.client.pull(&mut pair.wire).expect("bytes");
+    pair.client.step().expect("a record");
+    assert_eq!(pair.client.write_plain(b"question"), 8);
+    pair.client.release_buffers();
+    let mut buffer = [0; 3];
+    let mut plain = Vec::new();
+    while let Plain::Bytes(count) = pair.client.read_plain(&mut buffer) {
+        plain.extend_from_slice(&buffer[..count]);
+        assert_eq!(pair.client.write_plain(b"?"), 1);
+    }
+    assert_eq!(plain, b"abcdefgh");
+    assert!(!pair.client.has_plaintext());
+}
+
+/// Goal: a message of the handshake may go over several records, and be longer than the inbox has room for. Method: a
+/// certificate with very many names, in reads of different sizes.
+#[test]
+fn a_long_certificate() {
+    let authority = Authority::new();
+    let names: Vec<String> = (0..2_035).map(|at| format!("a-long-name-{at:05}.example.test")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let server = authority.server(&names, |_| {});
+    for at_once in [0, 1000, 20_000] {
+        let mut pair = Pair::new(&authority.settings(), names[0], &server);
+        pair.wire.at_once = at_once;
+        pair.run().expect("a handshake");
+        pair.server_says(b"answer");
+        assert_eq!(pair.run().expect("an answer").0, b"answer");
+        assert!(!pair.client.holds_input());
+    }
+}
+
 /// Goal: an end without close_notify is never taken for a clean one, whether between records or inside one.
 #[test]
 fn truncated_ends() {
