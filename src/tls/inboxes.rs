@@ -6,16 +6,17 @@
 use std::sync::{Arc, Mutex};
 
 use super::TlsError;
-use crate::synca::sync::lock;
+use crate::synca::sync::try_lock;
 
-/// See the module. One for each executor, lest two of them meet at its lock. A clone is one reference.
+/// See the module. One for each executor, lest two of them meet at its lock; a host that reads
+/// on another thread may be there, and nobody waits for it. A clone is one reference.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inboxes(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Inboxes {
     /// A buffer of [`INBOX_BYTES`]; its content means nothing.
     pub(super) fn take(&self) -> Result<Vec<u8>, TlsError> {
-        if let Some(spare) = lock(&self.0).pop() {
+        if let Some(spare) = try_lock(&self.0).and_then(|mut spares| spares.pop()) {
             return Ok(spare);
         }
         let mut inbox = Vec::new();
@@ -30,8 +31,7 @@ impl Inboxes {
         if inbox.len() != INBOX_BYTES {
             return;
         }
-        let mut spares = lock(&self.0);
-        if spares.len() < SPARES_MAX {
+        if let Some(mut spares) = try_lock(&self.0).filter(|spares| spares.len() < SPARES_MAX) {
             spares.push(inbox);
         }
     }
