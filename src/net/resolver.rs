@@ -6,7 +6,7 @@
 
 use std::net::ToSocketAddrs;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +62,9 @@ struct Owner {
 struct Shared {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Changed under the lock, read without it: a host that asks for them must not hold up a poll that looks up a name.
+    started: AtomicU64,
+    abandoned: AtomicU64,
     work: Condvar,
     /// A thread has ended.
     ended: Condvar,
@@ -73,8 +76,6 @@ struct State {
     known: Known,
     threads: usize,
     idle: usize,
-    started: u64,
-    abandoned: u64,
     closed: bool,
 }
 
@@ -104,8 +105,8 @@ impl ResolverPool {
     /// A pool of at most `threads_max` threads; with none, only names found lately are answered, all others with
     /// [`LookupError::NoResolver`]. `clock` tells how old an answer is.
     pub fn new(resolver: Arc<dyn Resolver>, threads_max: usize, clock: Arc<dyn Clock>) -> Self {
-        let (state, work, ended) = Default::default();
-        let shared = Arc::new(Shared { clock, state, work, ended });
+        let (state, started, abandoned, work, ended) = Default::default();
+        let shared = Arc::new(Shared { clock, state, started, abandoned, work, ended });
         Self(Arc::new(Owner { shared, resolver, threads_max, forked: AtomicBool::new(false) }))
     }
 
@@ -153,15 +154,17 @@ impl ResolverPool {
         self.0.forked.store(true, Ordering::SeqCst);
     }
 
+    /// Look-ups started and abandoned so far.
+    pub fn counts(&self) -> (u64, u64) {
+        let shared = &self.0.shared;
+        (shared.started.load(Ordering::SeqCst), shared.abandoned.load(Ordering::SeqCst))
+    }
+
     /// What it has done and has.
     pub fn stats(&self) -> ResolverStats {
+        let (started, abandoned) = self.counts();
         let state = lock(&self.0.shared.state);
-        ResolverStats {
-            started: state.started,
-            abandoned: state.abandoned,
-            threads: state.threads,
-            queued: state.wanted.queued(),
-        }
+        ResolverStats { started, abandoned, threads: state.threads, queued: state.wanted.queued() }
     }
 }
 
@@ -179,7 +182,7 @@ impl Owner {
         }
         let wish = match state.wanted.add(host, waiter) {
             Wish::Full(waiter) => {
-                state.abandoned += state.wanted.drop_abandoned(&mut dropped);
+                self.shared.abandoned.fetch_add(state.wanted.drop_abandoned(&mut dropped), Ordering::SeqCst);
                 state.wanted.add(host, waiter)
             }
             wish => wish,
@@ -263,9 +266,9 @@ impl Shared {
         let mut state = lock(&self.state);
         loop {
             let (next, abandoned) = state.wanted.next(&mut dropped);
-            state.abandoned += abandoned;
+            self.abandoned.fetch_add(abandoned, Ordering::SeqCst);
             if next.is_some() {
-                state.started += 1;
+                self.started.fetch_add(1, Ordering::SeqCst);
                 return next;
             }
             let (next, timed_out) = if state.closed { (state, true) } else { self.idle(state) };
