@@ -159,7 +159,8 @@ const POLLS_MIN: usize = 300;
 const CALLS_PER_LOCK_WAIT: usize = 100;
 
 /// In a poll, one of so many may wait: the inbox is held for the moment in which a request is put in, and a step that
-/// spawns a child just then waits for it. None or one in some 6,000 polls was seen, beside a thread that does nothing else.
+/// spawns a child just then waits for it. None or one in some 6,000 polls was seen, beside a thread that does nothing
+/// else.
 const POLLS_PER_LOCK_WAIT: usize = 1_000;
 
 fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
