@@ -46,7 +46,7 @@ impl World {
         let plan = Plan::new(config, now, "").unwrap();
         let url = plan.target.display();
         let host = &self.host;
-        let shared = host.insert(|handle| RequestShared::new(handle, 0, false, now, url, 1 << 20, host)).unwrap();
+        let shared = host.insert(|handle| RequestShared::new(handle, 0, false, now, url, Some(1 << 20), host)).unwrap();
         let task = HttpRequestTask::new(self.context.clone(), shared.clone(), plan);
         self.sim.executor().handle().spawn(DoNext::boxed(task, |()| {}));
         shared

@@ -9,15 +9,61 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// The first piece of a body starts this small: most bodies are.
 const FIRST_PIECE_BYTES: usize = 4 * 1024;
 
+/// With less room than this, bytes are copied into what memory there is instead of received into a piece of its own.
+pub const LENT_BYTES_MIN: usize = PIECE_BYTES / 2;
+
 /// Emptied pieces kept for bytes to come, beyond as many as a full buffer fills: the one that the host reads, and the
 /// small first one between. So a body that flows takes no memory, however much of it a host takes at once.
 const SPARE_PIECES: usize = 2;
+
+/// Memory for body bytes. It stays where it is, whoever owns it.
+#[derive(Debug)]
+pub struct Piece {
+    memory: Box<[u8]>,
+    filled: usize,
+}
+
+impl Piece {
+    fn new(size: usize) -> Result<Self, NoMemory> {
+        let mut memory = Vec::new();
+        memory.try_reserve_exact(size).map_err(|_| NoMemory)?;
+        memory.resize(size, 0);
+        Ok(Self { memory: memory.into_boxed_slice(), filled: 0 })
+    }
+
+    /// A copy.
+    pub fn of(bytes: &[u8]) -> Result<Self, NoMemory> {
+        let mut memory = Vec::new();
+        memory.try_reserve_exact(bytes.len()).map_err(|_| NoMemory)?;
+        memory.extend_from_slice(bytes);
+        Ok(Self { memory: memory.into_boxed_slice(), filled: bytes.len() })
+    }
+
+    /// The bytes in it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.memory[..self.filled]
+    }
+
+    /// Where more bytes go. What is written there counts with [`add`](Self::add).
+    pub fn room(&mut self) -> &mut [u8] {
+        &mut self.memory[self.filled..]
+    }
+
+    /// So many bytes were written at the front of [`room`](Self::room).
+    pub fn add(&mut self, count: usize) {
+        self.filled = (self.filled + count).min(self.memory.len());
+    }
+
+    fn is_mostly_full(&self) -> bool {
+        self.filled * 2 >= self.memory.len()
+    }
+}
 
 /// A bounded queue of bytes.
 #[derive(Debug, Default)]
 pub struct BodyBuffer {
     /// The first `filled` hold bytes; those behind them are empty, and kept for their memory.
-    pieces: VecDeque<Vec<u8>>,
+    pieces: VecDeque<Piece>,
     filled: usize,
     /// Consumed bytes of the front piece.
     offset: usize,
@@ -37,7 +83,14 @@ pub struct NoMemory;
 impl BodyBuffer {
     /// An empty one, which its owner does not fill with more than `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
-        Self { spares_max: capacity.div_ceil(PIECE_BYTES) + SPARE_PIECES, ..Self::default() }
+        let mut buffer = Self::default();
+        buffer.set_capacity(capacity);
+        buffer
+    }
+
+    /// Its owner fills it with more, or less, from now on.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.spares_max = capacity.div_ceil(PIECE_BYTES) + SPARE_PIECES;
     }
 
     /// The body will be so long: a small one gets a piece of its size.
@@ -49,8 +102,8 @@ impl BodyBuffer {
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), NoMemory> {
         while !bytes.is_empty() {
             let last = self.filled.checked_sub(1).and_then(|last| self.pieces.get_mut(last));
-            let room = last.as_ref().map_or(0, |piece| piece.capacity() - piece.len());
-            if room == 0 {
+            let room = last.map_or(&mut [][..], Piece::room);
+            if room.is_empty() {
                 if self.filled == self.pieces.len() {
                     let piece = self.new_piece(bytes.len())?;
                     self.pieces.push_back(piece);
@@ -61,21 +114,62 @@ impl BodyBuffer {
                 self.filled += 1;
                 continue;
             }
-            let part = bytes.len().min(room);
-            if let Some(piece) = last {
-                // Within capacity: the memory stays where it is, and so does what a host looks at.
-                piece.extend_from_slice(&bytes[..part]);
-            }
+            let part = bytes.len().min(room.len());
+            room[..part].copy_from_slice(&bytes[..part]);
+            self.pieces[self.filled - 1].add(part);
             self.len += part;
             bytes = &bytes[part..];
         }
         Ok(())
     }
 
+    /// Memory of full size to receive into, for [`push_piece`](Self::push_piece): what was emptied last, or new.
+    pub fn lend(&mut self) -> Result<Piece, NoMemory> {
+        while self.pieces.len() > self.filled {
+            // The small first one has done its work.
+            let spare = self.pieces.pop_back().filter(|spare| spare.memory.len() == PIECE_BYTES);
+            if let Some(spare) = spare {
+                return Ok(spare);
+            }
+        }
+        self.grown = true;
+        Piece::new(PIECE_BYTES)
+    }
+
+    /// Appends the bytes of a piece without a copy, unless they are few. The caller keeps the bound.
+    pub fn push_piece(&mut self, piece: Piece) {
+        let last = self.filled.checked_sub(1).and_then(|last| self.pieces.get_mut(last));
+        let room = last.map_or(&mut [][..], Piece::room);
+        if room.len() >= piece.filled && !piece.is_mostly_full() {
+            room[..piece.filled].copy_from_slice(piece.bytes());
+            if piece.filled > 0 {
+                self.pieces[self.filled - 1].add(piece.filled);
+                self.len += piece.filled;
+            }
+            self.keep(piece);
+            return;
+        }
+        if piece.filled == 0 {
+            return self.keep(piece);
+        }
+        self.len += piece.filled;
+        self.pieces.push_back(piece);
+        self.pieces.swap(self.filled, self.pieces.len() - 1);
+        self.filled += 1;
+    }
+
+    /// As a spare, if there are not enough.
+    fn keep(&mut self, mut piece: Piece) {
+        if self.pieces.len() - self.filled < self.spares_max {
+            piece.filled = 0;
+            self.pieces.push_back(piece);
+        }
+    }
+
     /// The oldest bytes, in place. They stay put until [`consume`](Self::consume).
     pub fn peek(&self) -> &[u8] {
         // A spare is empty, and no byte of one was consumed.
-        self.pieces.front().map_or(&[], |piece| &piece[self.offset..])
+        self.pieces.front().map_or(&[], |piece| &piece.bytes()[self.offset..])
     }
 
     /// Drops the oldest `count` bytes; false (and nothing dropped) if there are fewer.
@@ -86,7 +180,7 @@ impl BodyBuffer {
         self.len -= count;
         while self.filled > 0 {
             let Some(front) = self.pieces.front() else { return true };
-            let left = front.len() - self.offset;
+            let left = front.filled - self.offset;
             if count < left {
                 self.offset += count;
                 return true;
@@ -94,11 +188,8 @@ impl BodyBuffer {
             count -= left;
             self.offset = 0;
             self.filled -= 1;
-            if let Some(mut piece) = self.pieces.pop_front() {
-                if self.pieces.len() - self.filled < self.spares_max {
-                    piece.clear();
-                    self.pieces.push_back(piece);
-                }
+            if let Some(piece) = self.pieces.pop_front() {
+                self.keep(piece);
             }
             if count == 0 {
                 return true;
@@ -131,16 +222,14 @@ impl BodyBuffer {
         self.len == 0
     }
 
-    fn new_piece(&mut self, wanted: usize) -> Result<Vec<u8>, NoMemory> {
+    fn new_piece(&mut self, wanted: usize) -> Result<Piece, NoMemory> {
         let size = match (self.grown, self.total) {
             (true, _) => PIECE_BYTES,
             (false, Some(total)) if total < FIRST_PIECE_BYTES as u64 => wanted.max(total as usize),
             (false, _) => wanted.clamp(FIRST_PIECE_BYTES, PIECE_BYTES),
         };
         self.grown = true;
-        let mut piece = Vec::new();
-        piece.try_reserve_exact(size).map_err(|_| NoMemory)?;
-        Ok(piece)
+        Piece::new(size)
     }
 }
 
@@ -177,7 +266,8 @@ mod tests {
         buffer.push(b"the small first piece").unwrap();
         buffer.push(&[0; 256 * 1024 - 21]).unwrap();
         let addresses = |buffer: &BodyBuffer| {
-            let mut list: Vec<_> = buffer.pieces.iter().map(|piece| (piece.as_ptr(), piece.capacity())).collect();
+            let mut list: Vec<_> =
+                buffer.pieces.iter().map(|piece| (piece.memory.as_ptr(), piece.memory.len())).collect();
             list.sort();
             list
         };

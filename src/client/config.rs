@@ -23,8 +23,13 @@ pub const RESOLVER_THREADS: usize = 4;
 pub const IDLE_CONNECTIONS_MAX: usize = 128;
 /// How long an idle connection is kept; servers commonly close at 60 to 75 s.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Unread body bytes kept per request before the peer is slowed down.
+/// Unread body bytes kept per request before the peer is slowed down, unless the host says how many. See
+/// [`body_capacity`](super::body_capacity) for when they become more.
 pub const BODY_BUFFER_BYTES: usize = 256 * 1024;
+/// How far a request's buffer grows: twice what a fast peer sends in the 2 ms that a game has for it in a frame.
+pub const BODY_BUFFER_GROWN_BYTES_MAX: usize = 16 << 20;
+/// What the buffers of all requests of a client grow by, together.
+pub const BODY_BUFFERS_GROWTH_BYTES_MAX: usize = 64 << 20;
 /// Redirects followed before giving up; browsers follow 20, curl's tool 50, Python's requests 30; loops show well
 /// before 10.
 pub const REDIRECTS_MAX: u32 = 10;
@@ -153,8 +158,9 @@ pub struct RequestConfig {
     pub headers_max: usize,
     /// 1xx responses before the final one.
     pub interim_max: u32,
-    /// See [`BODY_BUFFER_BYTES`].
-    pub body_buffer_bytes: usize,
+    /// Unread body bytes kept before the peer is slowed down. `None`: [`BODY_BUFFER_BYTES`], and more for a host that
+    /// comes by rarely and takes all of them.
+    pub body_buffer_bytes: Option<usize>,
 }
 
 impl Default for RequestConfig {
@@ -181,7 +187,7 @@ impl Default for RequestConfig {
             head_bytes_max: limits.head_bytes_max,
             headers_max: limits.header_count_max,
             interim_max: limits.interim_count_max,
-            body_buffer_bytes: BODY_BUFFER_BYTES,
+            body_buffer_bytes: None,
         }
     }
 }

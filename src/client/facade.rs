@@ -193,7 +193,7 @@ impl Client {
     ) -> Result<(Plan, Arc<RequestShared>), HttpClientError> {
         self.0.usable().map_err(|status| HttpClientError::plain(status, Phase::None))?;
         let now = self.0.maker.clock.read();
-        let (user_data, capacity) = (config.user_data, config.body_buffer_bytes.max(1));
+        let (user_data, capacity) = (config.user_data, config.body_buffer_bytes);
         let plan = Plan::new(config, now, &self.0.maker.user_agent)?;
         let url = plan.target.display();
         let host = &self.0.host;

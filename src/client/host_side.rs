@@ -1,11 +1,12 @@
 //! What faces the host: handles, slots, the list of requests that have events. Every call of the host and every task
 //! meets here; a task changes flags and counts, and takes no lock.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 mod passengers;
 
+use super::config::BODY_BUFFERS_GROWTH_BYTES_MAX;
 use super::questions::Desk;
 use super::request::{Raised, RequestShared};
 use super::status::Status;
@@ -106,6 +107,8 @@ pub struct HostSide {
     signal: Box<dyn Fn() + Send + Sync>,
     /// Something happened since the last [`flush`](Self::flush).
     news: AtomicBool,
+    /// Bytes that body buffers have grown by.
+    buffer_growth: AtomicUsize,
     /// Handshake steps and other work done inside a poll because a job came too late.
     pub hitches: AtomicU64,
     /// Jobs that expired.
@@ -134,6 +137,7 @@ impl HostSide {
                 passengers: Passengers::default(),
                 signal,
                 news: AtomicBool::new(false),
+                buffer_growth: AtomicUsize::new(0),
                 hitches: AtomicU64::new(0),
                 jobs_expired: AtomicU64::new(0),
                 connections_opened: AtomicU64::new(0),
@@ -249,6 +253,17 @@ impl HostSide {
         self.counts.with_event.load(Ordering::SeqCst).max(0) as usize
     }
 
+    /// A body buffer may grow by so much, until that is returned.
+    pub(super) fn grant_growth(&self, bytes: usize) -> bool {
+        let add = |grown: usize| grown.checked_add(bytes).filter(|grown| *grown <= BODY_BUFFERS_GROWTH_BYTES_MAX);
+        self.buffer_growth.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
+
+    /// A body buffer that had grown is gone.
+    pub(super) fn return_growth(&self, bytes: usize) {
+        self.buffer_growth.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Requests that have not ended, and all that ever were.
     pub fn counts(&self) -> (usize, u64) {
         let running = self.counts.running.load(Ordering::SeqCst).max(0);
@@ -334,7 +349,7 @@ mod tests {
     use crate::valtron::time::Instant;
 
     fn add(host: &Arc<HostSide>) -> Arc<RequestShared> {
-        let made = |handle| RequestShared::new(handle, 7, false, Instant::default(), "http://a/".into(), 1, host);
+        let made = |handle| RequestShared::new(handle, 7, false, Instant::default(), "http://a/".into(), Some(1), host);
         host.insert(made).expect("a slot")
     }
 

@@ -4,6 +4,8 @@
 
 pub mod actions;
 mod body_buffer;
+mod body_capacity;
+mod body_stream;
 pub mod config;
 mod connection;
 mod context;

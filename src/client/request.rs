@@ -10,6 +10,7 @@ mod reading;
 mod telling;
 
 use super::body_buffer::BodyBuffer;
+use super::body_capacity::BodyCapacity;
 use super::error::{HttpClientError, Phase};
 pub use super::heads::{HeadKind, HeadRecord};
 use super::host_side::{event_flags, Event, HostSide};
@@ -20,6 +21,7 @@ use crate::synca::TaskWaker;
 use crate::valtron::time::Instant;
 use progress::Progress;
 pub use reading::{Direct, DirectBody, Intake};
+pub(super) use telling::Asks;
 use telling::Note;
 
 /// What may end a wait for a request, besides its end.
@@ -93,6 +95,17 @@ pub enum Stop {
     Shutdown,
 }
 
+impl Drop for RequestShared {
+    fn drop(&mut self) {
+        let growth = lock(&self.inner).capacity.growth();
+        if growth > 0 {
+            if let Some(host) = self.host.upgrade() {
+                host.return_growth(growth);
+            }
+        }
+    }
+}
+
 /// What the lock is for: heads and body.
 struct Inner {
     error: Option<HttpClientError>,
@@ -104,7 +117,7 @@ struct Inner {
     /// URLs handed out live until the request is freed.
     old_urls: Vec<Arc<str>>,
     body: BodyBuffer,
-    body_capacity: usize,
+    capacity: BodyCapacity,
     body_ended: bool,
     body_total: Option<u64>,
     body_received: u64,
@@ -171,9 +184,10 @@ impl RequestShared {
         silent: bool,
         created: Instant,
         url: Arc<str>,
-        body_capacity: usize,
+        body_buffer_bytes: Option<usize>,
         host: &Arc<HostSide>,
     ) -> Arc<Self> {
+        let capacity = BodyCapacity::new(body_buffer_bytes);
         Arc::new(Self {
             handle,
             user_data,
@@ -194,8 +208,8 @@ impl RequestShared {
                 trailers: None,
                 url,
                 old_urls: Vec::new(),
-                body: BodyBuffer::new(body_capacity),
-                body_capacity,
+                body: BodyBuffer::new(capacity.bytes()),
+                capacity,
                 body_ended: false,
                 body_total: None,
                 body_received: 0,

@@ -24,6 +24,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::actions::HttpClientAction;
+use super::body_stream::BodyStream;
 use super::connection::Connection;
 use super::context::Context;
 use super::error::{HttpClientError, Phase};
@@ -33,7 +34,7 @@ use super::request::{HeadRecord, RequestShared, Stop};
 use super::status::Status;
 use super::{dial, upgrade};
 use crate::net::{Net, Socket};
-use crate::proto::{BodyDecoder, CloseReason, HeadReader};
+use crate::proto::HeadReader;
 use crate::synca::oneshot;
 use crate::synca::TaskWaker;
 use crate::valtron::time::Instant;
@@ -227,19 +228,6 @@ pub(super) struct ReceivingBody<N: Net> {
     /// What it waits for: the socket; room in the host's buffer (no more than a wake-up); or, until a deadline, that
     /// the host reads what lies in the socket.
     pub wait: Wait,
-}
-
-/// What a body comes from.
-pub(super) struct BodyStream<N: Net> {
-    pub connection: Connection<N>,
-    /// Bytes that came with the head.
-    pub early: Vec<u8>,
-    /// Body bytes that found the host at its buffer.
-    pub decoded: Vec<u8>,
-    pub decoder: BodyDecoder,
-    pub keep_alive: Result<(), CloseReason>,
-    /// What a read of the host's ran into; the task ends with it.
-    pub failed: Option<HttpClientError>,
 }
 
 pub(super) struct AwaitingRedirect<N: Net> {

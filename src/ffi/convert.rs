@@ -403,13 +403,10 @@ fn request_limits(c: &valtron_request_config) -> Refusal<RequestConfig> {
         head_bytes_max: count("head_bytes_max", c.head_bytes_max.into(), d.head_bytes_max, none, most)?,
         headers_max: count("headers_max", c.headers_max.into(), d.headers_max, none, most)?,
         interim_max: small(count("interim_max", c.interim_max.into(), d.interim_max as usize, none, most)?),
-        body_buffer_bytes: count(
-            "body_buffer_bytes",
-            c.body_buffer_bytes,
-            d.body_buffer_bytes,
-            usize::MAX >> 1,
-            i64::MAX >> 1,
-        )?,
+        body_buffer_bytes: match c.body_buffer_bytes {
+            0 => d.body_buffer_bytes,
+            bytes => Some(count("body_buffer_bytes", bytes, 0, usize::MAX >> 1, i64::MAX >> 1)?),
+        },
         ..d
     })
 }

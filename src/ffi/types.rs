@@ -229,7 +229,8 @@ pub struct valtron_request_config {
     pub headers_max: i32,
     /// Most interim (1xx) responses before the final one.
     pub interim_max: i32,
-    /// Unread body bytes kept before the peer is slowed down. 0 = 256 KiB.
+    /// Unread body bytes kept before the peer is slowed down. -1 = all. 0 = 256 KiB, and step by step up to 16 MiB (for
+    /// all requests of a client 64 MiB more) if the host comes by rarely, as once a frame, and takes all of them then.
     pub body_buffer_bytes: i64,
     /// Reserved: NULL.
     pub upgrade: *const c_char,

@@ -8,7 +8,7 @@ use crate::world::{bytes, get, World, OK};
 fn the_bound_holds() {
     let mut world = World::new(0);
     world.script(vec![bytes(OK)]);
-    let shared = world.start(RequestConfig { body_buffer_bytes: 2, ..get() });
+    let shared = world.start(RequestConfig { body_buffer_bytes: Some(2), ..get() });
     world.advance(1);
     assert_eq!(shared.info().body_buffered, 2);
 }

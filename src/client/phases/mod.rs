@@ -2,6 +2,7 @@
 
 mod connecting;
 mod receiving;
+mod receiving_body;
 mod redirecting;
 mod sending;
 

@@ -7,17 +7,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::receiving::Piece;
 use super::Outcome;
 use crate::client::actions::{HttpClientAction, RedirectAction};
+use crate::client::body_stream::{Arrived, BodyStream};
 use crate::client::context::Ask;
 use crate::client::error::{HttpClientError, Phase};
 use crate::client::questions::SpawnKind;
 use crate::client::request::HeadRecord;
 use crate::client::status::Status;
 use crate::client::task::{
-    AwaitingRedirect, BodyStream, ChildLink, Core, HttpRequestState, HttpRequestTask, Init, Machine, Move, Plan,
-    RedirectStage, Role, Verdict,
+    AwaitingRedirect, ChildLink, Core, HttpRequestState, HttpRequestTask, Init, Machine, Move, Plan, RedirectStage,
+    Role, Verdict,
 };
 use crate::client::work::{offer, Offer};
 use crate::net::Net;
@@ -84,17 +84,22 @@ impl<N: Net> AwaitingRedirect<N> {
                 if body.decoder.is_done() {
                     body.leave(core);
                 } else if !hopeless && left > 0 {
-                    match body.piece(&core.context.net, &core.plan.target.origin().host, left, &mut |_| Ok(())) {
-                        Ok(Piece::Again) => {
+                    let mut count = 0;
+                    let arrived = body.take(&core.context.net, left, &mut |bytes| {
+                        count = bytes.len();
+                        Ok(())
+                    });
+                    match arrived {
+                        Ok(Arrived::Again) => {
                             // Costs as a byte does, so that it ends.
                             self.stage = RedirectStage::Draining { body, left: left - 1 };
                             return Ok(Move::Yield(Machine::AwaitingRedirect(self)));
                         }
-                        Ok(Piece::Nothing) => {
+                        Ok(Arrived::Nothing) => {
                             self.stage = RedirectStage::Draining { body, left };
                             return Ok(Move::Wait(Machine::AwaitingRedirect(self)));
                         }
-                        Ok(Piece::Taken(count)) => {
+                        Ok(Arrived::Bytes) => {
                             self.stage = RedirectStage::Draining { body, left: left.saturating_sub(count.max(1)) };
                             return Ok(Move::Yield(Machine::AwaitingRedirect(self)));
                         }

@@ -188,7 +188,10 @@ impl Inner {
     /// The producer's waker, if it waits for room and there is enough again: half the buffer, so that a slow reader
     /// does not cause one wake per byte.
     pub(super) fn take_starved(&mut self) -> Option<TaskWaker> {
-        if self.starved && self.body.len() * 2 <= self.body_capacity {
+        if self.body.is_empty() {
+            self.capacity.note_emptied();
+        }
+        if self.starved && self.body.len() * 2 <= self.capacity.bytes() {
             self.starved = false;
             self.producer.clone()
         } else {

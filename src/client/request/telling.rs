@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{DirectBody, HeadRecord, Inner, Intake, Milestone, RequestShared};
-use crate::client::body_buffer::NoMemory;
+use crate::client::body_buffer::{NoMemory, Piece, LENT_BYTES_MIN};
 use crate::client::error::HttpClientError;
 use crate::client::host_side::event_flags;
 use crate::client::task::HttpRequestState;
@@ -30,11 +30,26 @@ pub(super) enum Note {
     Trailers(HeadBlock),
 }
 
+/// What a producer of body bytes knows when it asks for something to do.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::client) struct Asks {
+    /// Bytes lie in the socket now.
+    pub readable: bool,
+    /// Those that were left for the host lay there long enough.
+    pub offer_over: bool,
+    /// Bytes come in numbers for which memory of the buffer itself is worth while.
+    pub flowing: bool,
+    /// The turn's time.
+    pub now: Instant,
+}
+
 /// What a producer of body bytes is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::client) struct Demand {
     /// What to do.
     pub intake: Intake,
+    /// Memory of the buffer to receive into, lent until [`push_piece`](RequestShared::push_piece).
+    pub piece: Option<Piece>,
     /// The host read past the producer since it last asked.
     pub progress: bool,
 }
@@ -115,32 +130,45 @@ impl RequestShared {
         true
     }
 
-    /// Whether the producer is to bring body bytes into the buffer. `readable`: bytes lie in the socket now.
-    /// `offer_over`: those that were left for the host lay there long enough. `None`: as with [`told`](Self::told).
-    pub(in crate::client) fn demand(&self, readable: bool, offer_over: bool) -> Option<Demand> {
+    /// Whether the producer is to bring body bytes into the buffer. `None`: as with [`told`](Self::told).
+    pub(in crate::client) fn demand(&self, asks: Asks) -> Option<Demand> {
         let (demand, first) = {
             let mut inner = self.try_inner()?;
             let progress = std::mem::take(&mut inner.direct_progress);
-            if offer_over && !progress {
+            if asks.offer_over && !progress {
                 // The host did not take what lay in the socket for it.
                 inner.direct = false;
                 inner.direct_ready = false;
             }
-            let room = inner.body_capacity.saturating_sub(inner.body.len());
+            let room = self.room(&mut inner, asks.now);
             inner.starved = room == 0;
             let (intake, first) = if room == 0 {
                 (Intake::Full, false)
-            } else if inner.direct && readable && inner.body.is_empty() {
+            } else if inner.direct && asks.readable && inner.body.is_empty() {
                 (Intake::Direct, !std::mem::replace(&mut inner.direct_ready, true))
             } else {
                 (Intake::Room(room), false)
             };
-            (Demand { intake, progress }, first)
+            // Without memory the copy tells of it.
+            let flows = asks.flowing && matches!(intake, Intake::Room(_)) && room >= LENT_BYTES_MIN;
+            let piece = if flows { inner.body.lend().ok() } else { None };
+            (Demand { intake, piece, progress }, first)
         };
         if first {
             self.raise_later(event_flags::BODY);
         }
         Some(demand)
+    }
+
+    /// Bytes for which there is room.
+    fn room(&self, inner: &mut Inner, now: Instant) -> usize {
+        let (len, capacity) = (inner.body.len(), &mut inner.capacity);
+        if len < capacity.bytes() {
+            capacity.note_room(now);
+        } else if capacity.note_full(now, |more| self.host.upgrade().is_some_and(|host| host.grant_growth(more))) {
+            inner.body.set_capacity(capacity.bytes());
+        }
+        capacity.bytes().saturating_sub(len)
     }
 
     /// Body bytes came. `Ok(false)`: none was taken, as with [`told`](Self::told).
@@ -156,6 +184,23 @@ impl RequestShared {
             self.raise_later(event_flags::BODY);
         }
         Ok(true)
+    }
+
+    /// Body bytes came, or none, in memory that [`demand`](Self::demand) lent. Given back: as with
+    /// [`told`](Self::told).
+    pub(in crate::client) fn push_piece(&self, piece: Piece) -> Option<Piece> {
+        let count = piece.bytes().len();
+        let was_empty = {
+            let Some(mut inner) = self.try_inner() else { return Some(piece) };
+            let was_empty = inner.body.is_empty();
+            inner.body.push_piece(piece);
+            inner.body_received += count as u64;
+            was_empty
+        };
+        if was_empty && count > 0 {
+            self.raise_later(event_flags::BODY);
+        }
+        None
     }
 
     /// The end, good or bad, behind all that is still to be told. Only the first counts. `Err` gives the result back:

@@ -17,7 +17,7 @@ fn a_held_lock_changes_nothing() {
         long.len()
     );
     let cut = |text: &str| text.as_bytes().chunks(9_999).flat_map(|part| [bytes(part), Op::WouldBlock]).collect();
-    let small = RequestConfig { body_buffer_bytes: 1_000, ..get(URL) };
+    let small = RequestConfig { body_buffer_bytes: Some(1_000), ..get(URL) };
     let cases: Vec<(RequestConfig, Vec<Vec<Op>>)> = vec![
         (get(URL), vec![vec![ok("x")]]),
         (get(URL), vec![vec![ok(&long)]]),

@@ -104,7 +104,7 @@ impl World {
 
     pub(super) fn start(&mut self, config: RequestConfig) -> Arc<RequestShared> {
         let now = self.sim.now();
-        let capacity = config.body_buffer_bytes.max(1);
+        let capacity = config.body_buffer_bytes;
         let plan = Plan::new(config, now, "").expect("a request");
         let url = plan.target.display();
         let host = &self.host;

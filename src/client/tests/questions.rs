@@ -343,7 +343,7 @@ fn a_panic_in_a_job() {
             let (host, now) = (&world.host, world.sim.now());
             let url = plan.target.display();
             let shared =
-                host.insert(|handle| RequestShared::new(handle, 0, false, now, url, 100, host)).expect("a slot");
+                host.insert(|handle| RequestShared::new(handle, 0, false, now, url, Some(100), host)).expect("a slot");
             let task = HttpRequestTask::new(context.clone(), shared.clone(), plan);
             world.sim.executor().handle().spawn(DoNext::boxed(task, |()| {}));
             shared

@@ -145,7 +145,7 @@ fn back_pressure() {
                 };
                 world.script(vec![bytes(&answer[..80]), Op::AdvanceMs(1), bytes(&answer[80..])]);
                 let idle_timeout = Some(Duration::from_millis(100));
-                let config = RequestConfig { body_buffer_bytes: capacity, idle_timeout, ..get(URL) };
+                let config = RequestConfig { body_buffer_bytes: Some(capacity), idle_timeout, ..get(URL) };
                 let shared = world.start(config);
                 world.sim.advance(Duration::from_secs(1));
                 let polls = shared.info().task_polls;

@@ -15,7 +15,7 @@ use crate::valtron::time::Instant;
 fn the_end_carries_the_error_and_stays() {
     let host = HostSide::new(1, Box::new(|| {}));
     let now = Instant::default();
-    let made = host.insert(|handle| RequestShared::new(handle, 0, false, now, "http://a.test/".into(), 1, &host));
+    let made = host.insert(|handle| RequestShared::new(handle, 0, false, now, "http://a.test/".into(), Some(1), &host));
     let shared = made.expect("a slot");
     shared.enter(&HttpRequestState::Connecting, now);
     assert_eq!((shared.info().state, shared.phase(), shared.error()), (1, Phase::Connect, None));
