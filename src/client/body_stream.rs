@@ -3,6 +3,7 @@
 use super::body_buffer::Piece;
 use super::connection::{Connection, Read};
 use super::error::{HttpClientError, Phase};
+use super::phases::READS_PER_STEP_MAX;
 use super::request::{Direct, DirectBody, RequestShared};
 use super::status::Status;
 use super::task::Core;
@@ -114,9 +115,11 @@ impl<N: Net> BodyStream<N> {
         })
     }
 
-    /// Receives straight into the body's memory: until `room` is used up, nothing comes, or after so many reads.
-    pub fn fill(&mut self, piece: &mut Piece, room: usize, reads_max: usize) -> Result<Arrived, HttpClientError> {
-        for _ in 0..reads_max {
+    /// Receives straight into the body's memory: until that or `room` is used up, nothing comes, or the step has read
+    /// often enough.
+    pub fn fill(&mut self, piece: &mut Piece, room: usize, reads: &mut usize) -> Result<Arrived, HttpClientError> {
+        while *reads < READS_PER_STEP_MAX {
+            *reads += 1;
             let place = piece.room();
             let limit = place.len().min(room.saturating_sub(piece.bytes().len()));
             if limit == 0 || self.needs_task() {

@@ -16,8 +16,7 @@ pub use super::heads::{HeadKind, HeadRecord};
 use super::host_side::{event_flags, Event, HostSide};
 use super::status::Status;
 use super::task::HttpRequestState;
-use crate::synca::sync::{lock, try_lock};
-use crate::synca::TaskWaker;
+use crate::synca::{TaskMutex, TaskMutexGuard, TaskWaker};
 use crate::valtron::time::Instant;
 use progress::Progress;
 pub use reading::{Direct, DirectBody, Intake};
@@ -97,7 +96,7 @@ pub enum Stop {
 
 impl Drop for RequestShared {
     fn drop(&mut self) {
-        let growth = lock(&self.inner).capacity.growth();
+        let growth = self.inner().capacity.growth();
         if growth > 0 {
             if let Some(host) = self.host.upgrade() {
                 host.return_growth(growth);
@@ -126,7 +125,7 @@ struct Inner {
     /// The producer parked because the buffer was full.
     starved: bool,
     /// Where the body comes from, while it comes.
-    stream: Option<Arc<Mutex<dyn DirectBody>>>,
+    stream: Option<Arc<TaskMutex<dyn DirectBody>>>,
     /// The host's last read was large: it wants bytes straight from the socket.
     direct: bool,
     /// The producer parked because bytes for such a read lie in the socket.
@@ -164,7 +163,7 @@ pub struct RequestShared {
     /// The event that the host has not taken yet, `ENDED` and `GONE`.
     event: AtomicU32,
     progress: Progress,
-    inner: Mutex<Inner>,
+    inner: TaskMutex<Inner>,
     /// What came while the host held the lock, in order. Only tasks of the request come here, one at a time.
     untold: Mutex<Vec<Note>>,
     has_untold: AtomicBool,
@@ -200,7 +199,7 @@ impl RequestShared {
             flags: AtomicU32::new(0),
             event: AtomicU32::new(0),
             progress: Progress::default(),
-            inner: Mutex::new(Inner {
+            inner: TaskMutex::new(Inner {
                 error: None,
                 final_head: None,
                 interim: Vec::new(),
@@ -316,14 +315,14 @@ impl RequestShared {
     pub fn free(&self) {
         self.request_stop(Stop::Freed);
         // Here and not where its task ends: many bytes take their time, and a poll has a budget.
-        let body = std::mem::take(&mut lock(&self.inner).body);
+        let body = std::mem::take(&mut self.inner().body);
         drop(body);
     }
 
     /// The host waits for something else than bytes: it leaves them to the producer.
     pub fn decline_offer(&self) {
         let wake = {
-            let mut inner = lock(&self.inner);
+            let mut inner = self.inner();
             inner.direct = false;
             let offered = std::mem::replace(&mut inner.direct_ready, false);
             inner.producer.clone().filter(|_| offered)
@@ -345,7 +344,7 @@ impl RequestShared {
 
     /// The host's view.
     pub fn info(&self) -> RequestInfo {
-        let inner = lock(&self.inner);
+        let inner = self.inner();
         let progress = &self.progress;
         // First: what is told of a request that is over is all there is.
         let state = progress.state();
@@ -375,7 +374,7 @@ impl RequestShared {
         if self.is_terminal() {
             return true;
         }
-        let inner = lock(&self.inner);
+        let inner = self.inner();
         self.is_terminal()
             || (until & until_flags::HEAD != 0 && inner.final_head.is_some())
             || (until & until_flags::BODY != 0 && (!inner.body.is_empty() || inner.body_ended || inner.direct_ready))
@@ -393,7 +392,7 @@ impl RequestShared {
 
     /// One of its heads.
     pub fn head(&self, which: HeadKind) -> Option<Arc<HeadRecord>> {
-        let inner = lock(&self.inner);
+        let inner = self.inner();
         match which {
             HeadKind::Final => inner.final_head.clone(),
             HeadKind::Trailers => inner.trailers.clone(),
@@ -404,7 +403,7 @@ impl RequestShared {
 
     /// What it failed with.
     pub fn error(&self) -> Option<HttpClientError> {
-        lock(&self.inner).error.clone()
+        self.inner().error.clone()
     }
 
     /// Its changes of state.
@@ -414,7 +413,16 @@ impl RequestShared {
 
     /// The present URL.
     pub fn url(&self) -> Arc<str> {
-        lock(&self.inner).url.clone()
+        self.inner().url.clone()
+    }
+
+    /// A task found the host at the lock. True: it is woken when the host is done; false: it may look again.
+    pub(super) fn wake_when_free(&self, waker: &TaskWaker) -> bool {
+        self.inner.wake_when_free(waker)
+    }
+
+    fn inner(&self) -> TaskMutexGuard<'_, Inner> {
+        self.inner.lock()
     }
 
     /// The lock, for a task: it never waits.
@@ -426,13 +434,13 @@ impl RequestShared {
                 return None;
             }
         }
-        try_lock(&self.inner)
+        self.inner.try_lock()
     }
 
     /// What a host does that looks at the request on another thread, for as long as the result lives.
     #[cfg(test)]
-    pub(super) fn hold(&self) -> impl Drop + '_ {
-        lock(&self.inner)
+    pub(super) fn hold(&self) -> impl Sized + '_ {
+        self.inner()
     }
 
     /// From now on tasks find the lock held so many times of three.

@@ -21,7 +21,7 @@
 //! has one match on the state, and `Machine::wait` has one that says what each state waits for. Everything waits for
 //! cancel and for the total deadline too.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::actions::HttpClientAction;
 use super::body_stream::BodyStream;
@@ -36,7 +36,7 @@ use super::{dial, upgrade};
 use crate::net::{Net, Socket};
 use crate::proto::HeadReader;
 use crate::synca::oneshot;
-use crate::synca::TaskWaker;
+use crate::synca::{TaskMutex, TaskWaker};
 use crate::valtron::time::Instant;
 use crate::valtron::{Interest, TaskIterator, TaskStatus, Wait};
 
@@ -224,7 +224,7 @@ pub(super) struct Receiving<N: Net> {
 
 pub(super) struct ReceivingBody<N: Net> {
     /// Shared with the host's reads, which may take bytes straight from the socket; emptied at the end.
-    pub stream: Arc<Mutex<Option<BodyStream<N>>>>,
+    pub stream: Arc<TaskMutex<Option<BodyStream<N>>>>,
     /// What it waits for: the socket; room in the host's buffer (no more than a wake-up); or, until a deadline, that
     /// the host reads what lies in the socket.
     pub wait: Wait,
@@ -258,12 +258,21 @@ pub(super) enum Move<N: Net> {
     Stall(Machine<N>),
     /// Wait as the state says.
     Wait(Machine<N>),
+    /// The host is at the request's lock, or at its stream's: wait until it has left.
+    Shut(Machine<N>, Shut),
     /// Spawn, then go on.
     Spawn(Machine<N>, HttpClientAction<N>),
     /// Over, well.
     Finish,
     /// Over, and nobody is to be told: the parent goes on in its own way.
     Vanish,
+}
+
+/// A lock that the host holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shut {
+    Request,
+    Stream,
 }
 
 impl<N: Net> Machine<N> {
@@ -421,7 +430,7 @@ impl<N: Net> HttpRequestTask<N> {
             }
             Err(result) => {
                 self.ending = Some(result);
-                Some(TaskStatus::Init)
+                Some(self.shut(Shut::Request))
             }
         }
     }
@@ -462,6 +471,30 @@ impl<N: Net> TaskIterator for HttpRequestTask<N> {
 }
 
 impl<N: Net> HttpRequestTask<N> {
+    /// Waits for this, and for the deadlines.
+    fn pending(&self, wait: Wait) -> Status2<N> {
+        let total = self.core.plan.deadline.filter(|_| self.machine.keeps_time());
+        let wait = wait.no_later_than(self.core.deadline).no_later_than(total);
+        TaskStatus::Pending(RequestPending { state: self.machine.state(), wait })
+    }
+
+    /// The host holds a lock: waits until it is free, or goes on if it is.
+    fn shut(&self, which: Shut) -> Status2<N> {
+        let Some(waker) = &self.core.waker else { return TaskStatus::Init };
+        let waits = match (which, &self.machine) {
+            (Shut::Stream, Machine::ReceivingBody(state)) => state.stream.wake_when_free(waker),
+            _ => self.core.shared.wake_when_free(waker),
+        };
+        match (waits, &self.ending) {
+            (false, _) => TaskStatus::Init,
+            // Its time is over in any case.
+            (true, Some(_)) => {
+                TaskStatus::Pending(RequestPending { state: self.machine.state(), wait: Wait::EXTERNAL })
+            }
+            (true, None) => self.pending(Wait::EXTERNAL),
+        }
+    }
+
     fn step(&mut self) -> Option<Status2<N>> {
         self.core.shared.count_poll();
         self.kind = self.machine.kind();
@@ -508,13 +541,16 @@ impl<N: Net> HttpRequestTask<N> {
                         return self.end(Err(error));
                     }
                     if !self.core.shared.told() {
-                        return Some(TaskStatus::Init);
+                        return Some(self.shut(Shut::Request));
                     }
-                    let deadline = self.core.deadline;
-                    let wait = self.machine.wait().or_external().no_later_than(deadline);
-                    let total = self.core.plan.deadline.filter(|_| self.machine.keeps_time());
-                    let wait = wait.no_later_than(total);
-                    return Some(TaskStatus::Pending(RequestPending { state: self.machine.state(), wait }));
+                    return Some(self.pending(self.machine.wait().or_external()));
+                }
+                Ok(Move::Shut(machine, which)) => {
+                    self.machine = machine;
+                    if let Some(error) = self.timed_out(self.core.context.net.now()) {
+                        return self.end(Err(error));
+                    }
+                    return Some(self.shut(which));
                 }
                 Ok(Move::Finish) => return self.end(Ok(())),
                 Ok(Move::Vanish) => {

@@ -9,10 +9,12 @@ mod loom_tests;
 pub mod oneshot;
 mod sharded;
 pub mod sync;
+mod task_mutex;
 mod waker;
 
 pub use bell::Bell;
 pub use chunks::Chunks;
 pub use entry::{Entry, EntryList};
 pub use sharded::ShardedQueue;
+pub use task_mutex::{TaskMutex, TaskMutexGuard};
 pub use waker::{TaskWaker, WakeQueue};

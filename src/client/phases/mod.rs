@@ -11,3 +11,6 @@ use super::task::Move;
 
 /// A step's outcome.
 type Outcome<N> = Result<Move<N>, HttpClientError>;
+
+/// Reads per step, lest one download hold up the rest. A read is one receive buffer, or one TLS record.
+pub(super) const READS_PER_STEP_MAX: usize = 4;

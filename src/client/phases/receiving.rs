@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Outcome;
+use super::{Outcome, READS_PER_STEP_MAX};
 use crate::client::body_stream::BodyStream;
 use crate::client::connection::{lost, Read};
 use crate::client::error::{HttpClientError, Phase};
@@ -16,8 +16,6 @@ use crate::proto::{
     ResponseHead,
 };
 
-/// Reads per step, lest one download hold up the rest. A read is one receive buffer, or one TLS record.
-pub(super) const READS_PER_STEP_MAX: usize = 4;
 /// A head that may be no longer is parsed without a search for its end: it mostly comes whole, and parsing is as cheap.
 const SMALL_HEAD_BYTES: usize = 4 * 1024;
 /// What a look for a head found.

@@ -1,23 +1,24 @@
 //! The answer's body comes in: into the buffer, or past it to a host that reads from the socket.
 
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::receiving::READS_PER_STEP_MAX;
 use super::Outcome;
 use crate::client::body_buffer::{NoMemory, Piece};
 use crate::client::body_stream::{Arrived, BodyStream};
 use crate::client::connection::Connection;
 use crate::client::error::{HttpClientError, Phase};
+use crate::client::phases::READS_PER_STEP_MAX;
 use crate::client::request::{Asks, HeadRecord, Intake};
 use crate::client::status::Status;
-use crate::client::task::{Core, HttpRequestState, Machine, Move, ReceivingBody};
+use crate::client::task::{Core, HttpRequestState, Machine, Move, ReceivingBody, Shut};
 use crate::net::Net;
 use crate::proto::CloseReason;
+use crate::synca::TaskMutex;
 use crate::valtron::{DoNext, Wait};
 
-/// Bytes after which a step reads no more: one full read, or four TLS records.
-const STEP_BYTES_ENOUGH: usize = 64 * 1024;
+/// Bytes after which a step reads no more: two full reads. Of TLS records it is the number that counts.
+const STEP_BYTES_ENOUGH: usize = 128 * 1024;
 /// How long bytes are left in the socket for a host that reads from it: within its frame. After that they are taken
 /// into the buffer, so that the end, an error, and what else lies behind them is not left for a read that may never
 /// come.
@@ -39,7 +40,7 @@ impl<N: Net> Core<N> {
         total: Option<u64>,
     ) -> Outcome<N> {
         self.enter(HttpRequestState::ReceivingBody, self.plan.timeouts.idle);
-        let stream = Arc::new(Mutex::new(Some(stream)));
+        let stream = Arc::new(TaskMutex::new(Some(stream)));
         self.shared.set_final_head(head, total, self.waker.clone(), stream.clone());
         Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, wait: Wait::EXTERNAL })))
     }
@@ -64,16 +65,14 @@ impl<N: Net> Core<N> {
 impl<N: Net> ReceivingBody<N> {
     pub(in crate::client) fn step(mut self, core: &mut Core<N>) -> Outcome<N> {
         let shared_stream = self.stream.clone();
-        let mut place = match shared_stream.try_lock() {
-            Ok(place) => place,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // The host reads from the socket on another thread, right now and not for long.
-            Err(TryLockError::WouldBlock) => return Ok(Move::Yield(Machine::ReceivingBody(self))),
+        let Some(mut place) = shared_stream.try_lock() else {
+            // The host reads from the socket on another thread, right now.
+            return Ok(Move::Shut(Machine::ReceivingBody(self), Shut::Stream));
         };
         let Some(stream) = place.as_mut() else { return Err(HttpClientError::plain(Status::Internal, Phase::Body)) };
-        // The head before the body, and the body in order. The host has the lock, and not for long.
+        // The head before the body, and the body in order.
         if !core.shared.told() || !stream.hand_over(&core.shared) {
-            return Ok(Move::Yield(Machine::ReceivingBody(self)));
+            return Ok(Move::Shut(Machine::ReceivingBody(self), Shut::Request));
         }
         if let Some(error) = stream.failed.take() {
             return Err(error);
@@ -99,7 +98,7 @@ impl<N: Net> ReceivingBody<N> {
                     core.restart_idle_clock();
                 }
                 self.wait = before;
-                return Ok(Move::Yield(Machine::ReceivingBody(self)));
+                return Ok(Move::Shut(Machine::ReceivingBody(self), Shut::Request));
             };
             moved |= demand.progress;
             let room = match demand.intake {
@@ -120,8 +119,7 @@ impl<N: Net> ReceivingBody<N> {
             };
             let (taken, arrived) = match demand.piece {
                 Some(mut piece) => {
-                    let arrived = stream.fill(&mut piece, room, READS_PER_STEP_MAX - reads);
-                    reads = READS_PER_STEP_MAX;
+                    let arrived = stream.fill(&mut piece, room, &mut reads);
                     let taken = piece.bytes().len();
                     stream.late = core.shared.push_piece(piece).filter(|_| taken > 0);
                     (taken, arrived)

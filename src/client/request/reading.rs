@@ -1,12 +1,9 @@
 //! How the host reads a body: copied, in place, or straight from the socket.
 
-use std::sync::Mutex;
-
 use super::{Inner, RequestShared};
 use crate::client::body_buffer::BodyBuffer;
 use crate::client::status::Status;
-use crate::synca::sync::lock;
-use crate::synca::TaskWaker;
+use crate::synca::{TaskMutex, TaskWaker};
 
 /// A read with at least so much room goes straight to the socket: below, the copy is cheaper than a system call.
 const DIRECT_READ_BYTES_MIN: usize = 16 * 1024;
@@ -51,7 +48,7 @@ impl RequestShared {
     /// empty.
     pub fn read(&self, into: &mut [u8]) -> Result<usize, Status> {
         {
-            let mut inner = lock(&self.inner);
+            let mut inner = self.inner();
             inner.direct = into.len() >= DIRECT_READ_BYTES_MIN;
             if inner.body.is_empty() {
                 let stream = inner.stream.clone().filter(|_| inner.direct && !inner.body_ended);
@@ -75,7 +72,7 @@ impl RequestShared {
         let mut total = 0;
         loop {
             let (count, wake, _emptied) = {
-                let mut inner = lock(&self.inner);
+                let mut inner = self.inner();
                 let count = inner.body.read(&mut into[total..]);
                 if count == 0 && total == 0 && !into.is_empty() {
                     // Another thread took it: that is no end.
@@ -92,10 +89,10 @@ impl RequestShared {
     }
 
     /// The stream is locked before the request, as the producer does it, so that no byte overtakes another.
-    fn read_direct(&self, stream: &Mutex<dyn DirectBody>, into: &mut [u8]) -> Result<usize, Status> {
-        let mut stream = lock(stream);
+    fn read_direct(&self, stream: &TaskMutex<dyn DirectBody>, into: &mut [u8]) -> Result<usize, Status> {
+        let mut stream = stream.lock();
         {
-            let inner = lock(&self.inner);
+            let inner = self.inner();
             if !inner.body.is_empty() {
                 drop(inner);
                 return self.read_buffered(into);
@@ -119,7 +116,7 @@ impl RequestShared {
         let needs_task = stream.needs_task();
         drop(stream);
         let wake = {
-            let mut inner = lock(&self.inner);
+            let mut inner = self.inner();
             inner.body_received += total as u64;
             inner.direct_progress |= total > 0;
             // Dry, over, or broken: the producer takes over.
@@ -139,7 +136,7 @@ impl RequestShared {
     /// Body bytes in place, until the next consume, read or free.
     pub fn peek(&self) -> Result<(*const u8, usize), Status> {
         let (outcome, wake) = {
-            let mut inner = lock(&self.inner);
+            let mut inner = self.inner();
             // Bytes in place are the producer's to bring.
             inner.direct = false;
             let parked = std::mem::replace(&mut inner.direct_ready, false);
@@ -158,7 +155,7 @@ impl RequestShared {
     /// Drops body bytes.
     pub fn consume(&self, count: usize) -> Result<(), Status> {
         let (wake, _emptied) = {
-            let mut inner = lock(&self.inner);
+            let mut inner = self.inner();
             if !inner.body.consume(count) {
                 return Err(Status::NotConsumed);
             }

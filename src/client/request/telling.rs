@@ -1,8 +1,9 @@
 //! How tasks tell a host what came: never by waiting for its lock. While the host holds it, what is to be told waits,
 //! in order, and the task gives way.
 
+use std::ops::DerefMut;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::{DirectBody, HeadRecord, Inner, Intake, Milestone, RequestShared};
 use crate::client::body_buffer::{NoMemory, Piece, LENT_BYTES_MIN};
@@ -11,7 +12,7 @@ use crate::client::host_side::event_flags;
 use crate::client::task::HttpRequestState;
 use crate::proto::{HeadBlock, ResponseHead, Span};
 use crate::synca::sync::lock;
-use crate::synca::TaskWaker;
+use crate::synca::{TaskMutex, TaskWaker};
 use crate::valtron::time::Instant;
 
 /// Something that came for the host.
@@ -21,7 +22,7 @@ pub(super) enum Note {
         head: Arc<HeadRecord>,
         body_total: Option<u64>,
         producer: Option<TaskWaker>,
-        stream: Arc<Mutex<dyn DirectBody>>,
+        stream: Arc<TaskMutex<dyn DirectBody>>,
     },
     Hop {
         head: Arc<HeadRecord>,
@@ -102,7 +103,7 @@ impl RequestShared {
         head: Arc<HeadRecord>,
         body_total: Option<u64>,
         producer: Option<TaskWaker>,
-        stream: Arc<Mutex<dyn DirectBody>>,
+        stream: Arc<TaskMutex<dyn DirectBody>>,
     ) {
         self.tell(Note::Head { head, body_total, producer, stream });
     }
@@ -119,7 +120,7 @@ impl RequestShared {
         self.tell(Note::Trailers(block));
     }
 
-    /// All that came was told. False: the host holds the lock, not for long; give way and ask again.
+    /// All that came was told. False: the host holds the lock; see [`wake_when_free`](Self::wake_when_free).
     pub fn told(&self) -> bool {
         if !self.has_untold.load(Ordering::Relaxed) {
             return true;
@@ -218,10 +219,10 @@ impl RequestShared {
 
     /// The same for a task that is dropped: there is no later.
     pub fn finish_now(&self, result: Result<(), HttpClientError>, now: Instant) {
-        self.end(lock(&self.inner), result, now);
+        self.end(self.inner(), result, now);
     }
 
-    fn end(&self, mut inner: MutexGuard<'_, Inner>, result: Result<(), HttpClientError>, now: Instant) {
+    fn end(&self, mut inner: impl DerefMut<Target = Inner>, result: Result<(), HttpClientError>, now: Instant) {
         if self.progress.is_terminal() {
             return;
         }
