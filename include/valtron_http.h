@@ -619,7 +619,8 @@ typedef struct valtron_request_config {
     int32_t headers_max;
     // Most interim (1xx) responses before the final one.
     int32_t interim_max;
-    // Unread body bytes kept before the peer is slowed down. 0 = 256 KiB.
+    // Unread body bytes kept before the peer is slowed down. -1 = all. 0 = 256 KiB, and step by step up to 16 MiB (for
+    // all requests of a client 64 MiB more) if the host comes by rarely, as once a frame, and takes all of them then.
     int64_t body_buffer_bytes;
     // Reserved: NULL.
     const char *upgrade;

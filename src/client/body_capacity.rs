@@ -2,8 +2,9 @@
 //! takes them.
 //!
 //! A host that polls once a frame and takes all that came gets one buffer a frame: the frame rate would be its speed
-//! limit. So a buffer that was full, stayed full for [`FULL_FOR_LONG`] and was then emptied doubles when it is full
-//! again. A host that takes bytes as they come never leaves it full for so long, and one that is slow does not empty it.
+//! limit. So a buffer that was full, stayed full for [`FULL_FOR_LONG`] and was then emptied becomes [`GROWTH`]
+//! times as large when it is full again. A host that takes bytes as they come never leaves it full for so long, and one
+//! that is slow does not empty it.
 
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use crate::valtron::time::Instant;
 
 /// Longer than a host needs that takes the bytes and comes back; shorter than a frame at 120 a second.
 const FULL_FOR_LONG: Duration = Duration::from_millis(4);
+
+/// Few frames until a download has its speed, and little memory for one that needs not much more.
+const GROWTH: usize = 4;
 
 /// See the module.
 #[derive(Debug)]
@@ -72,8 +76,9 @@ impl BodyCapacity {
             return false;
         }
         let helps = std::mem::take(&mut self.was_full_for_long) && std::mem::take(&mut self.emptied);
-        if helps && !self.is_fixed && self.bytes < BODY_BUFFER_GROWN_BYTES_MAX && grant(self.bytes) {
-            self.bytes *= 2;
+        let more = self.bytes.saturating_mul(GROWTH).min(BODY_BUFFER_GROWN_BYTES_MAX).saturating_sub(self.bytes);
+        if helps && !self.is_fixed && more > 0 && grant(more) {
+            self.bytes += more;
             return true;
         }
         self.emptied = false;
@@ -103,13 +108,13 @@ mod tests {
         }
     }
 
-    /// Goal: it doubles for a host that takes all once a frame, up to its bound; not for one that comes back soon, that
+    /// Goal: it grows for a host that takes all once a frame, up to its bound; not for one that comes back soon, that
     /// leaves bytes, or that said what it wants; nor without a grant.
     #[test]
     fn grows_for_frames() {
         let mut grown = BodyCapacity::new(None);
         frames(&mut grown, 3, FRAME, true, true);
-        assert_eq!(grown.bytes(), BODY_BUFFER_BYTES * 4);
+        assert_eq!(grown.bytes(), BODY_BUFFER_BYTES * 16);
         frames(&mut grown, 100, FRAME, true, true);
         assert_eq!(
             (grown.bytes(), grown.growth()),

@@ -23,8 +23,8 @@ pub const RESOLVER_THREADS: usize = 4;
 pub const IDLE_CONNECTIONS_MAX: usize = 128;
 /// How long an idle connection is kept; servers commonly close at 60 to 75 s.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Unread body bytes kept per request before the peer is slowed down, unless the host says how many. See
-/// [`body_capacity`](super::body_capacity) for when they become more.
+/// Unread body bytes kept per request before the peer is slowed down, unless the host says how many. They
+/// become more for a host that polls rarely and takes all of them each time.
 pub const BODY_BUFFER_BYTES: usize = 256 * 1024;
 /// How far a request's buffer grows: twice what a fast peer sends in the 2 ms that a game has for it in a frame.
 pub const BODY_BUFFER_GROWN_BYTES_MAX: usize = 16 << 20;

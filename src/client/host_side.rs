@@ -264,6 +264,12 @@ impl HostSide {
         self.buffer_growth.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// What they have grown by.
+    #[cfg(test)]
+    pub(super) fn buffer_growth(&self) -> usize {
+        self.buffer_growth.load(Ordering::Relaxed)
+    }
+
     /// Requests that have not ended, and all that ever were.
     pub fn counts(&self) -> (usize, u64) {
         let running = self.counts.running.load(Ordering::SeqCst).max(0);
@@ -373,6 +379,17 @@ mod tests {
         let event = host.next_event().expect("an event");
         assert_eq!((event.flags, event.user_data), (event_flags::BODY | event_flags::DONE, 7));
         assert_eq!((host.next_event(), host.events_ready()), (None, 0));
+    }
+
+    /// Goal: buffers of all requests together grow no further than they may. Method: ask for too much, give back.
+    #[test]
+    fn growth_is_bounded() {
+        let host = HostSide::new(8, Box::new(|| {}));
+        let half = BODY_BUFFERS_GROWTH_BYTES_MAX / 2;
+        assert!(host.grant_growth(half) && !host.grant_growth(half + 1) && host.grant_growth(half));
+        assert!(!host.grant_growth(1));
+        host.return_growth(half);
+        assert!(host.grant_growth(half) && !host.grant_growth(1));
     }
 
     /// Goal: a host that never pulls events costs no memory: the list holds a slot once, and an event of a request that

@@ -443,6 +443,12 @@ impl RequestShared {
         self.inner()
     }
 
+    /// Steps of its tasks so far, without the lock.
+    #[cfg(test)]
+    pub(super) fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
     /// From now on tasks find the lock held so many times of three.
     #[cfg(test)]
     pub(super) fn set_busy(&self, of_three: u32) {

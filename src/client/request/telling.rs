@@ -120,7 +120,7 @@ impl RequestShared {
         self.tell(Note::Trailers(block));
     }
 
-    /// All that came was told. False: the host holds the lock; see [`wake_when_free`](Self::wake_when_free).
+    /// All that came was told. False: the host holds the lock; `wake_when_free` tells when it has left.
     pub fn told(&self) -> bool {
         if !self.has_untold.load(Ordering::Relaxed) {
             return true;

@@ -1,8 +1,10 @@
 //! A thread of the host that looks at a request again and again does not make its tasks wait, and changes nothing.
 
+use std::time::Duration;
+
 use super::harness::{bytes, get, moved, ok, server, World, SEEDS, URL};
 use crate::client::host_side::event_flags;
-use crate::client::{HeadKind, RequestConfig};
+use crate::client::{HeadKind, RequestConfig, Status};
 use crate::net::scripted::Op;
 
 /// Goal: whatever comes is told whole and in order, however often the host has the lock when it comes; and no task
@@ -53,6 +55,39 @@ fn a_held_lock_changes_nothing() {
                 let seen = |outcome: &(_, _, _, _, _, _)| format!("{:?} {:?} {:?}", outcome.0, outcome.3, outcome.4);
                 assert!(free == other, "seed {seed}, case {at}:\n{}\n{}", seen(&free), seen(&other));
             }
+        }
+    }
+}
+
+/// Goal: a task that finds the host at the lock waits until it has left, however long that takes, and does not look
+/// again meanwhile. Method: a host that has it for a second, at any moment of a request's life, and at its end.
+#[test]
+fn a_held_lock_costs_no_polls() {
+    let answer = || {
+        vec![
+            Op::AdvanceMs(5),
+            bytes("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"),
+            Op::AdvanceMs(5),
+            bytes("abc"),
+            Op::AdvanceMs(5),
+            bytes("def"),
+        ]
+    };
+    for seed in SEEDS {
+        for at in 0..20 {
+            let mut world = World::new(seed);
+            world.net.plan(server(vec![answer()]));
+            let request = world.start(get(URL));
+            world.sim.advance(Duration::from_millis(at));
+            let polls = {
+                let _held = request.hold();
+                let before = request.polls();
+                world.sim.advance(Duration::from_secs(1));
+                request.polls() - before
+            };
+            assert!(polls <= 4, "{polls} polls after {at} ms");
+            let outcome = world.finish(&request);
+            assert_eq!((outcome.status, &outcome.body[..]), (Status::Ok, &b"abcdef"[..]), "{}", outcome.text);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod connections;
 mod contention;
+mod frames;
 mod harness;
 mod questions;
 mod redirects;

@@ -26,7 +26,11 @@ const MODES: [Mode; 7] = [
     Mode { name: "poll and read", about: "in turns until the budget is over", args: ["read", "0"] },
     Mode { name: "poll, peek, consume", about: "in turns until the budget is over", args: ["peek", "0"] },
     Mode { name: "one poll, 16 MiB buffer", about: "then all that it brought is taken", args: ["once", "16777216"] },
-    Mode { name: "one poll, default buffer", about: "the same with 256 KiB", args: ["once", "0"] },
+    Mode {
+        name: "one poll, default buffer",
+        about: "the same with the buffer that the library chooses, 256 KiB at first",
+        args: ["once", "0"],
+    },
     Mode {
         name: "one poll, then read",
         about: "until nothing comes, **outside the budget**",
