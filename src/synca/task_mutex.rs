@@ -9,9 +9,9 @@ use super::TaskWaker;
 /// A lock that a thread waits for, and a task only tries. A task that finds it held asks to be woken, so it need not
 /// look again and again for as long as the holder takes, which may be long if the system has taken its processor away.
 pub struct TaskMutex<T: ?Sized> {
-    /// A task waits. Changed by swaps alone, one chain of changes: of a waiter's swap and its look at the lock after it,
-    /// and a holder's release and its own swap after that, either the look finds the lock free, or the holder's swap
-    /// sees the waiter.
+    /// A task waits. Changed by swaps alone, one chain of changes: of a waiter's swap and its look at the lock after
+    /// it, and a holder's release and its own swap after that, either the look finds the lock free, or the holder's
+    /// swap sees the waiter.
     wanted: AtomicBool,
     /// Who waits; held for moments.
     waiter: Mutex<Option<TaskWaker>>,

@@ -189,14 +189,15 @@ const PICTURES: &str =
 of a poll, grey what else passed on the wall, red a poll of more than the budget and half a millisecond; the yellow \
 line is the budget.";
 
-const DOWNLOAD: &str = "The floor is a bare receive loop with the same frames and the same budget \
-(`benches/frames.c`), in two forms: one goes on until the budget is over, the other ends its frame when the socket is \
-empty, as a single poll does. A single poll a frame brings at most what the body's buffer holds; the library's own choice \
-of its size grows for such a host. What a poll brings lies in that buffer until it is over, in memory that the processor \
-no longer has at hand, where poll and read in turns use the same few pages again and again: that is the difference. \
-`valtron_request_read` with a buffer \
-of 16 KiB or more receives from the socket itself and knows no budget: who reads until nothing is left gets the body \
-fast and loses the frame, as the last row shows; look at the clock between reads.";
+const DOWNLOAD: &str =
+    "The floor is a bare receive loop with the same frames and the same budget (`benches/frames.c`), in two forms: \
+one goes on until the budget is over, the other ends its frame when the socket is empty, as a single poll does. \
+A single poll a frame brings at most what the body's buffer holds; the library's own choice of its size grows \
+for such a host. What a poll brings lies in that buffer until it is over, in memory that the processor no longer \
+has at hand, where poll and read in turns use the same few pages again and again: that is the difference. \
+`valtron_request_read` with a buffer of 16 KiB or more receives from the socket itself and knows no budget: who \
+reads until nothing is left gets the body fast and loses the frame, as the last row shows; look at the clock \
+between reads.";
 
 #[cfg(test)]
 mod tests {
