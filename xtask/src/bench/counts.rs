@@ -14,6 +14,8 @@ pub struct Counts {
     /// The calls that make up most, the most frequent first: name and calls per request.
     pub syscalls_by_name: Vec<(String, f64)>,
     pub instructions: Option<f64>,
+    /// The same by thread, of a program that has several: the host's first.
+    pub instructions_by_thread: Vec<f64>,
 }
 
 /// `job.total` is the longer run's; the shorter one makes `fewer` requests.
@@ -31,12 +33,28 @@ pub fn count(client: &Client, job: &Job, fewer: u64, out: &Path, is_download: bo
         })
         .collect();
     let total = by_name.iter().map(|(_, calls)| calls).sum();
+    let contention = by_name.iter().position(|(name, _)| name == "futex").map_or(0.0, |at| by_name.remove(at).1);
     by_name.retain(|(_, calls)| *calls >= 0.005);
     by_name.sort_by(|a, b| b.1.total_cmp(&a.1));
     by_name.truncate(6);
 
-    let instructions = (callgrind(client, job, out)? - callgrind(client, &short, out)?) / per;
-    Ok(Counts { syscalls: Some(total), syscalls_by_name: by_name, instructions: Some(instructions) })
+    let (few, many) = (callgrind(client, &short, out)?, callgrind(client, job, out)?);
+    let few = few.into_iter().chain(std::iter::repeat(0.0));
+    let mut threads: Vec<_> = many.into_iter().zip(few).map(|(many, few)| (many - few) / per).collect();
+    let instructions = threads.iter().sum();
+    if threads.len() == 1 {
+        threads.clear();
+    }
+    // Waits for locks and their ends, of which a program with one thread has none to speak of.
+    if contention >= 0.005 || !threads.is_empty() {
+        by_name.push(("futex".to_owned(), contention));
+    }
+    Ok(Counts {
+        syscalls: Some(total),
+        syscalls_by_name: by_name,
+        instructions: Some(instructions),
+        instructions_by_thread: threads,
+    })
 }
 
 fn strace(client: &Client, job: &Job, out: &Path) -> Result<Vec<(String, f64)>, Stop> {
@@ -56,13 +74,23 @@ fn strace(client: &Client, job: &Job, out: &Path) -> Result<Vec<(String, f64)>, 
     Ok(calls)
 }
 
-fn callgrind(client: &Client, job: &Job, out: &Path) -> Result<f64, Stop> {
-    let file = out.join("callgrind.out");
-    run(client, &format!("valgrind --tool=callgrind --callgrind-out-file={}", file.display()), job)?;
-    let text = std::fs::read_to_string(&file)?;
-    match crate::instructions::total(&text) {
-        Some(count) => Ok(count as f64),
-        None => failed("callgrind counted nothing"),
+/// Instructions of each thread, in the order in which they began.
+fn callgrind(client: &Client, job: &Job, out: &Path) -> Result<Vec<f64>, Stop> {
+    let dir = out.join("callgrind");
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir)?;
+    let tool = "valgrind --tool=callgrind --separate-threads=yes --callgrind-out-file=";
+    run(client, &format!("{tool}{}", dir.join("threads").display()), job)?;
+    let mut files: Vec<_> =
+        std::fs::read_dir(&dir)?.map(|file| file.map(|file| file.path())).collect::<Result<_, _>>()?;
+    files.sort();
+    let mut threads = Vec::new();
+    for file in files {
+        threads.extend(crate::instructions::total(&std::fs::read_to_string(file)?).map(|count| count as f64));
+    }
+    match threads.is_empty() {
+        true => failed("callgrind counted nothing"),
+        false => Ok(threads),
     }
 }
 

@@ -128,8 +128,15 @@ fn section(scenario: &Value) -> String {
     for row in rows(scenario).filter(|row| text(&row["client"]).starts_with("valtron")) {
         let calls = row["syscalls_by_name"].as_array().into_iter().flatten();
         let calls: Vec<_> = calls.map(|call| format!("{} {}", text(&call[0]), number(&call[1], 2))).collect();
+        let threads = row["instructions_by_thread"].as_array().into_iter().flatten();
+        let threads: Vec<_> = threads.map(|count| number(count, 0)).collect();
         if !calls.is_empty() {
-            let _ = write!(out, "\n`{}` per {per}: {}.\n", text(&row["client"]), calls.join(", "));
+            let _ = write!(out, "\n`{}` per {per}: {}", text(&row["client"]), calls.join(", "));
+            if let Some((host, workers)) = threads.split_first().filter(|(_, workers)| !workers.is_empty()) {
+                let _ =
+                    write!(out, "; instructions of the host's thread {host}, of the workers {}", workers.join(", "));
+            }
+            out.push_str(".\n");
         }
     }
     out

@@ -44,7 +44,7 @@ fn keep_counts(scenario: &mut Value, old: &Value) {
     for row in scenario["rows"].as_array_mut().into_iter().flatten() {
         let mut old_rows = old["rows"].as_array().into_iter().flatten();
         let Some(old_row) = old_rows.find(|old_row| old_row["client"] == row["client"]) else { continue };
-        for field in ["syscalls", "syscalls_by_name", "instructions"] {
+        for field in ["syscalls", "syscalls_by_name", "instructions", "instructions_by_thread"] {
             if row[field].is_null() && !old_row[field].is_null() {
                 row[field] = old_row[field].clone();
             }

@@ -113,6 +113,7 @@ pub fn measure(
                     row["syscalls"] = json!(counts.syscalls);
                     row["syscalls_by_name"] = json!(counts.syscalls_by_name);
                     row["instructions"] = json!(counts.instructions);
+                    row["instructions_by_thread"] = json!(counts.instructions_by_thread);
                 }
                 Err(stop) => println!("  not counted: {}", String::from(stop)),
             }
