@@ -1,6 +1,7 @@
 //! What a request fails with: a [`Status`], and everything known about it.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use super::status::Status;
 use crate::net::{LookupError, NetError, NetErrorKind};
@@ -71,10 +72,15 @@ pub enum Argument {
     CaPem = 13,
 }
 
-/// Why a call was refused or a request failed.
+/// Why a call was refused or a request failed. One pointer: most requests succeed, and each has room for an error in
+/// several places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpClientError(Box<Particulars>);
+
+/// What is known of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct HttpClientError {
+pub struct Particulars {
     /// The number a host switches on.
     pub status: Status,
     /// Where in the request's life.
@@ -100,7 +106,7 @@ pub struct HttpClientError {
 impl HttpClientError {
     /// An error with a text of its own.
     pub fn new(status: Status, phase: Phase, text: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Particulars {
             status,
             phase,
             argument: Argument::None,
@@ -111,7 +117,7 @@ impl HttpClientError {
             expected: None,
             text: text.into(),
             names_host: false,
-        }
+        }))
     }
 
     /// An error that its status describes fully.
@@ -121,7 +127,9 @@ impl HttpClientError {
 
     /// A caller's mistake in `argument`.
     pub fn argument(status: Status, argument: Argument, text: impl Into<String>) -> Self {
-        Self { argument, ..Self::new(status, Phase::None, text) }
+        let mut this = Self::new(status, Phase::None, text);
+        this.argument = argument;
+        this
     }
 
     /// The same, of one element of an array.
@@ -193,6 +201,20 @@ impl HttpClientError {
         let mut this = Self::new(super::mapping::tls_status(error), phase, format!("{host}: {error}"));
         this.tls_alert = error.alert();
         this
+    }
+}
+
+impl Deref for HttpClientError {
+    type Target = Particulars;
+
+    fn deref(&self) -> &Particulars {
+        &self.0
+    }
+}
+
+impl DerefMut for HttpClientError {
+    fn deref_mut(&mut self) -> &mut Particulars {
+        &mut self.0
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a request is to do: checked once when it is made, changed only by redirects.
 
 use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::config::{Body, RequestConfig};
@@ -16,7 +17,7 @@ pub const REQUEST_HEADERS_MAX: usize = 1_000;
 pub const REQUEST_HEAD_BYTES_MAX: usize = 1 << 20;
 
 /// Limits per phase; `None`: no limit. See [`RequestConfig`].
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // as in `RequestConfig`
 pub struct Timeouts {
     pub resolve: Option<Duration>,
@@ -25,6 +26,45 @@ pub struct Timeouts {
     pub send: Option<Duration>,
     pub first_byte: Option<Duration>,
     pub idle: Option<Duration>,
+}
+
+/// What mostly is the same for all requests of a program; so those that say nothing else share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // as in `RequestConfig`
+pub struct Terms {
+    pub timeouts: Timeouts,
+    pub limits: Limits,
+}
+
+impl Terms {
+    fn of(config: &RequestConfig) -> Self {
+        Self {
+            timeouts: Timeouts {
+                resolve: config.resolve_timeout,
+                connect: config.connect_timeout,
+                tls: config.tls_timeout,
+                send: config.send_timeout,
+                first_byte: config.first_byte_timeout,
+                idle: config.idle_timeout,
+            },
+            limits: Limits {
+                head_bytes_max: config.head_bytes_max,
+                header_count_max: config.headers_max,
+                interim_count_max: config.interim_max,
+                ..Limits::default()
+            },
+        }
+    }
+
+    /// Those of the defaults are there once.
+    fn shared(self) -> Arc<Self> {
+        static DEFAULT: OnceLock<Arc<Terms>> = OnceLock::new();
+        let default = DEFAULT.get_or_init(|| Arc::new(Self::of(&RequestConfig::default())));
+        match **default == self {
+            true => default.clone(),
+            false => Arc::new(self),
+        }
+    }
 }
 
 /// See the module.
@@ -39,8 +79,7 @@ pub struct Plan {
     /// `None`: a 3xx is handed back.
     pub redirects_left: Option<u32>,
     pub downgrade_allowed: bool,
-    pub timeouts: Timeouts,
-    pub limits: Limits,
+    pub terms: Arc<Terms>,
     /// For everything, redirects included.
     pub deadline: Option<Instant>,
     pub priority: i32,
@@ -65,6 +104,7 @@ impl Plan {
             let text = format!("headers: {} lines, more than {REQUEST_HEADERS_MAX}", config.headers.len());
             return Err(HttpClientError::argument(Status::HeaderTooMany, Argument::Headers, text));
         }
+        let terms = Terms::of(&config).shared();
         let idempotent = config.idempotent.unwrap_or_else(|| proto::is_idempotent(&config.method));
         let mut headers = config.headers;
         if let Some(credentials) = target.basic_credentials()? {
@@ -80,20 +120,7 @@ impl Plan {
             idempotent,
             redirects_left: config.redirects_max,
             downgrade_allowed: config.redirect_downgrade_allowed,
-            timeouts: Timeouts {
-                resolve: config.resolve_timeout,
-                connect: config.connect_timeout,
-                tls: config.tls_timeout,
-                send: config.send_timeout,
-                first_byte: config.first_byte_timeout,
-                idle: config.idle_timeout,
-            },
-            limits: Limits {
-                head_bytes_max: config.head_bytes_max,
-                header_count_max: config.headers_max,
-                interim_count_max: config.interim_max,
-                ..Limits::default()
-            },
+            terms,
             deadline: config.total_timeout.map(|limit| now.after(limit)),
             priority: config.priority,
             head: None,

@@ -89,7 +89,7 @@ fn next_target(base: &Target, location: &[u8]) -> Result<Target, HttpClientError
         let _ = url.set_username("");
         let _ = url.set_password(None);
     }
-    Target::from_url(url).map_err(|error| bad(error.text))
+    Target::from_url(url).map_err(|error| bad(error.text.clone()))
 }
 
 fn is_of_body(name: &[u8]) -> bool {

@@ -109,12 +109,9 @@ impl Drop for RequestShared {
 struct Inner {
     error: Option<HttpClientError>,
     final_head: Option<Arc<HeadRecord>>,
-    interim: Vec<Arc<HeadRecord>>,
-    hops: Vec<Arc<HeadRecord>>,
-    trailers: Option<Arc<HeadRecord>>,
     url: Arc<str>,
-    /// URLs handed out live until the request is freed.
-    old_urls: Vec<Arc<str>>,
+    /// What most requests have not.
+    rare: Option<Box<Rare>>,
     body: BodyBuffer,
     capacity: BodyCapacity,
     body_ended: bool,
@@ -132,6 +129,16 @@ struct Inner {
     direct_ready: bool,
     /// Bytes were read past the producer since it last asked.
     direct_progress: bool,
+}
+
+/// What comes besides the final head, and what redirects leave behind.
+#[derive(Default)]
+struct Rare {
+    interim: Vec<Arc<HeadRecord>>,
+    hops: Vec<Arc<HeadRecord>>,
+    trailers: Option<Arc<HeadRecord>>,
+    /// URLs handed out live until the request is freed.
+    old_urls: Vec<Arc<str>>,
 }
 
 /// Beside the event flags: the request has ended, or is gone from the table.
@@ -202,11 +209,8 @@ impl RequestShared {
             inner: TaskMutex::new(Inner {
                 error: None,
                 final_head: None,
-                interim: Vec::new(),
-                hops: Vec::new(),
-                trailers: None,
                 url,
-                old_urls: Vec::new(),
+                rare: None,
                 body: BodyBuffer::new(capacity.bytes()),
                 capacity,
                 body_ended: false,
@@ -355,8 +359,8 @@ impl RequestShared {
             http_status: progress.http_status(),
             flags: self.flags.load(Ordering::SeqCst),
             terminal: state >= HttpRequestState::DONE,
-            hops: inner.hops.len() as u32,
-            interim_count: inner.interim.len() as u32,
+            hops: inner.rare.as_ref().map_or(0, |rare| rare.hops.len()) as u32,
+            interim_count: inner.rare.as_ref().map_or(0, |rare| rare.interim.len()) as u32,
             http_minor: inner.final_head.as_ref().map_or(-1, |head| i32::from(head.version_minor)),
             connection_reused: progress.connection_reused.load(Ordering::Relaxed),
             tls_resumed: progress.tls_resumed.load(Ordering::Relaxed),
@@ -393,11 +397,12 @@ impl RequestShared {
     /// One of its heads.
     pub fn head(&self, which: HeadKind) -> Option<Arc<HeadRecord>> {
         let inner = self.inner();
+        let rare = inner.rare.as_ref();
         match which {
             HeadKind::Final => inner.final_head.clone(),
-            HeadKind::Trailers => inner.trailers.clone(),
-            HeadKind::Interim(n) => inner.interim.get(n).cloned(),
-            HeadKind::Hop(n) => inner.hops.get(n).cloned(),
+            HeadKind::Trailers => rare?.trailers.clone(),
+            HeadKind::Interim(n) => rare?.interim.get(n).cloned(),
+            HeadKind::Hop(n) => rare?.hops.get(n).cloned(),
         }
     }
 

@@ -139,7 +139,7 @@ pub(super) enum Role {
     /// The host's: its end is the request's end.
     Root,
     /// Of a request that was redirected.
-    Child(ChildLink),
+    Child(Box<ChildLink>),
 }
 
 /// A child's ends of the channels to its parent.
@@ -385,7 +385,7 @@ impl<N: Net> HttpRequestTask<N> {
             return Some(HttpClientError::plain(status, self.core.shared.phase()));
         }
         match &self.core.role {
-            Role::Child(ChildLink { completion: Some(completion), .. }) if completion.is_closed() => {
+            Role::Child(link) if link.completion.as_ref().is_some_and(|completion| completion.is_closed()) => {
                 Some(HttpClientError::plain(Status::Cancelled, self.machine.phase()))
             }
             _ => None,

@@ -32,9 +32,15 @@ pub struct BodyStep {
 
 #[derive(Debug)]
 enum State {
-    Length { total: u64, left: u64 },
-    Chunked(Chunked),
-    UntilClose { ended: bool },
+    Length {
+        total: u64,
+        left: u64,
+    },
+    /// Apart, since most bodies say their length, and each has room for this.
+    Chunked(Box<Chunked>),
+    UntilClose {
+        ended: bool,
+    },
 }
 
 impl BodyDecoder {
@@ -43,7 +49,7 @@ impl BodyDecoder {
         let state = match kind {
             BodyKind::None => State::Length { total: 0, left: 0 },
             BodyKind::Length(total) => State::Length { total, left: total },
-            BodyKind::Chunked => State::Chunked(Chunked::new(limits)),
+            BodyKind::Chunked => State::Chunked(Box::new(Chunked::new(limits))),
             BodyKind::UntilClose => State::UntilClose { ended: false },
         };
         BodyDecoder { state, received: 0, failed: None }

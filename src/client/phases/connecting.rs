@@ -46,7 +46,7 @@ impl<N: Net> Core<N> {
         }
         if let Some(address) = self.plan.target.address() {
             let now = self.context.net.now();
-            self.deadline = self.plan.timeouts.connect.map(|limit| now.after(limit));
+            self.deadline = self.plan.terms.timeouts.connect.map(|limit| now.after(limit));
             let address = SocketAddr::new(address, origin.port);
             let socket = self.context.net.connect(address).map_err(|error| HttpClientError::connect(error, address))?;
             return Ok(Move::To(Machine::Connecting(Connecting::Direct(socket))));
@@ -55,7 +55,8 @@ impl<N: Net> Core<N> {
         if let Some(waker) = &self.waker {
             receiver.set_waker(waker.clone());
         }
-        let limits = DialLimits { resolve: self.plan.timeouts.resolve, connect: self.plan.timeouts.connect };
+        let limits =
+            DialLimits { resolve: self.plan.terms.timeouts.resolve, connect: self.plan.terms.timeouts.connect };
         let task = ResolveTask::new(self.context.clone(), self.shared.clone(), origin, limits, sender);
         let action = HttpClientAction::Resolve(ResolveAction::new(task));
         Ok(Move::Spawn(Machine::Connecting(Connecting::Dialing(receiver)), action))
@@ -74,14 +75,14 @@ impl<N: Net> Core<N> {
             answer.set_waker(waker.clone());
         }
         let (context, shared) = (self.context.clone(), self.shared.clone());
-        let task = TlsUpgradeTask::new(context, shared, origin, self.plan.timeouts.tls, socket, sender);
+        let task = TlsUpgradeTask::new(context, shared, origin, self.plan.terms.timeouts.tls, socket, sender);
         let action = HttpClientAction::TlsUpgrade(TlsUpgradeAction::new(task));
         Ok(Move::Spawn(Machine::TlsHandshake(TlsHandshake { answer }), action))
     }
 
     fn send_over(&mut self, connection: Connection<N>) -> Outcome<N> {
         self.shared.note_connection(connection.reused(), connection.tls_resumed());
-        self.enter(HttpRequestState::SendingRequest, self.plan.timeouts.send);
+        self.enter(HttpRequestState::SendingRequest, self.plan.terms.timeouts.send);
         let head = self.plan.take_head(&self.context.user_agent)?;
         let upload = Upload { head, head_sent: 0, body_sent: 0 };
         let state = SendingRequest { connection, upload, reader: HeadReader::new() };

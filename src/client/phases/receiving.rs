@@ -100,7 +100,7 @@ impl<N: Net> Receiving<N> {
 
     /// Over a limit, no blank line is waited for.
     fn look_at_too_much(&mut self, core: &Core<N>) -> Result<(), HttpClientError> {
-        match self.buffer.len() > core.plan.limits.head_bytes_max {
+        match self.buffer.len() > core.plan.terms.limits.head_bytes_max {
             true => self.look_once(core),
             false => Ok(()),
         }
@@ -116,7 +116,7 @@ impl<N: Net> Receiving<N> {
     }
 
     fn look(&mut self, core: &Core<N>, bytes: usize) -> Result<Look, HttpClientError> {
-        match self.reader.parse(&self.buffer[..bytes], &core.plan.limits) {
+        match self.reader.parse(&self.buffer[..bytes], &core.plan.terms.limits) {
             Ok(HeadStep::NeedMore) => Ok(Look::Short),
             Ok(HeadStep::Complete { used, head }) => Ok(Look::Head(used, head)),
             Err(error) => Err(HttpClientError::protocol(error, Phase::FirstByte)),
@@ -226,7 +226,7 @@ impl<N: Net> Receiving<N> {
             Ok(()) if core.plan.asks_close() => Err(CloseReason::RequestClose),
             other => other,
         };
-        let decoder = BodyDecoder::new(framing.body, &core.plan.limits);
+        let decoder = BodyDecoder::new(framing.body, &core.plan.terms.limits);
         BodyStream { connection: self.connection, early, late: None, flowing: false, decoder, keep_alive, failed: None }
     }
 }

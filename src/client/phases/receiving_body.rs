@@ -39,7 +39,7 @@ impl<N: Net> Core<N> {
         head: Arc<HeadRecord>,
         total: Option<u64>,
     ) -> Outcome<N> {
-        self.enter(HttpRequestState::ReceivingBody, self.plan.timeouts.idle);
+        self.enter(HttpRequestState::ReceivingBody, self.plan.terms.timeouts.idle);
         let stream = Arc::new(TaskMutex::new(Some(stream)));
         self.shared.set_final_head(head, total, self.waker.clone(), stream.clone());
         Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, wait: Wait::EXTERNAL })))
@@ -48,7 +48,7 @@ impl<N: Net> Core<N> {
     /// The peer made progress, or was not waited for.
     fn restart_idle_clock(&mut self) {
         let now = self.context.net.now();
-        self.deadline = self.plan.timeouts.idle.map(|limit| now.after(limit));
+        self.deadline = self.plan.terms.timeouts.idle.map(|limit| now.after(limit));
     }
 
     /// A connection that has done its work serves again, if nothing speaks against it.

@@ -40,7 +40,7 @@ impl<N: Net> Core<N> {
             verdict.set_waker(waker.clone());
             completion.set_waker(waker.clone());
         }
-        let link = ChildLink {
+        let link = Box::new(ChildLink {
             verdict: Some(verdict_sender),
             go: go_receiver,
             completion: Some(completion_sender),
@@ -48,7 +48,7 @@ impl<N: Net> Core<N> {
             asked: false,
             http_status: head.status,
             hop: Some(head.clone()),
-        };
+        });
         let child = HttpRequestTask::with_role(self.context.clone(), self.shared.clone(), plan, Role::Child(link));
         let stage = RedirectStage::Deciding(body);
         let state = Box::new(AwaitingRedirect { stage, verdict, go: Some(go), completion, head });

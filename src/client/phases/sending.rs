@@ -78,18 +78,18 @@ impl<N: Net> SendingRequest<N> {
             Filled::Nothing => Ok(Move::Wait(Machine::SendingRequest(state.into_sending()))),
             Filled::Again => Ok(Move::Stall(Machine::SendingRequest(state.into_sending()))),
             Filled::Bytes => {
-                core.enter(HttpRequestState::ReceivingIntro, core.plan.timeouts.first_byte);
+                core.enter(HttpRequestState::ReceivingIntro, core.plan.terms.timeouts.first_byte);
                 Ok(Move::To(Machine::ReceivingIntro(state)))
             }
             Filled::End(error) => {
-                core.enter(HttpRequestState::ReceivingIntro, core.plan.timeouts.first_byte);
+                core.enter(HttpRequestState::ReceivingIntro, core.plan.terms.timeouts.first_byte);
                 state.ended(core, error)
             }
         }
     }
 
     fn receive(self, core: &mut Core<N>) -> Move<N> {
-        core.enter(HttpRequestState::ReceivingIntro, core.plan.timeouts.first_byte);
+        core.enter(HttpRequestState::ReceivingIntro, core.plan.terms.timeouts.first_byte);
         Move::To(Machine::ReceivingIntro(self.into_receiving(false)))
     }
 
@@ -114,7 +114,7 @@ impl<N: Net> SendingRequest<N> {
             return core.connect(true);
         }
         if self.upload.head_sent == self.upload.head.len() && matches!(error, ConnectionError::Net(_)) {
-            core.enter(HttpRequestState::ReceivingIntro, core.plan.timeouts.first_byte);
+            core.enter(HttpRequestState::ReceivingIntro, core.plan.terms.timeouts.first_byte);
             return Ok(Move::To(Machine::ReceivingIntro(self.into_receiving(true))));
         }
         Err(error.into_error(&core.plan.target.origin().host, Phase::Send))
@@ -124,7 +124,7 @@ impl<N: Net> SendingRequest<N> {
 impl<N: Net> Receiving<N> {
     /// The rest of the request goes out after an interim response.
     pub(super) fn send_on(self, core: &mut Core<N>) -> Move<N> {
-        core.enter(HttpRequestState::SendingRequest, core.plan.timeouts.send);
+        core.enter(HttpRequestState::SendingRequest, core.plan.terms.timeouts.send);
         Move::To(Machine::SendingRequest(self.into_sending()))
     }
 
@@ -139,7 +139,7 @@ impl<N: Net> Receiving<N> {
 fn waits<N: Net>(core: &mut Core<N>, moved: usize) -> Progress {
     if moved > 0 {
         let now = core.context.net.now();
-        core.deadline = core.plan.timeouts.send.map(|limit| now.after(limit));
+        core.deadline = core.plan.terms.timeouts.send.map(|limit| now.after(limit));
     }
     Progress::None
 }

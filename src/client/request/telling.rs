@@ -5,7 +5,7 @@ use std::ops::DerefMut;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use super::{DirectBody, HeadRecord, Inner, Intake, Milestone, RequestShared};
+use super::{DirectBody, HeadRecord, Inner, Intake, Milestone, Rare, RequestShared};
 use crate::client::body_buffer::{NoMemory, Piece, LENT_BYTES_MIN};
 use crate::client::error::HttpClientError;
 use crate::client::host_side::event_flags;
@@ -53,6 +53,12 @@ pub(in crate::client) struct Demand {
     pub piece: Option<Piece>,
     /// The host read past the producer since it last asked.
     pub progress: bool,
+}
+
+impl Inner {
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
 }
 
 impl RequestShared {
@@ -206,7 +212,6 @@ impl RequestShared {
 
     /// The end, good or bad, behind all that is still to be told. Only the first counts. `Err` gives the result back:
     /// as with [`told`](Self::told).
-    #[allow(clippy::result_large_err)] // given back at once, to be tried again
     pub fn finish(&self, result: Result<(), HttpClientError>, now: Instant) -> Result<(), Result<(), HttpClientError>> {
         match self.try_inner() {
             Some(inner) => {
@@ -278,7 +283,7 @@ impl RequestShared {
     fn apply(&self, inner: &mut Inner, note: Note) -> u32 {
         match note {
             Note::Interim(head) => {
-                inner.interim.push(head);
+                inner.rare().interim.push(head);
                 event_flags::INTERIM
             }
             Note::Head { head, body_total, producer, stream } => {
@@ -293,14 +298,14 @@ impl RequestShared {
                 event_flags::HEAD
             }
             Note::Hop { head, url } => {
-                inner.hops.push(head);
+                inner.rare().hops.push(head);
                 let old = std::mem::replace(&mut inner.url, url);
-                inner.old_urls.push(old);
+                inner.rare().old_urls.push(old);
                 event_flags::HOP
             }
             Note::Trailers(block) => {
                 let Some(head) = inner.final_head.clone() else { return 0 };
-                inner.trailers = Some(Arc::new(HeadRecord {
+                inner.rare().trailers = Some(Arc::new(HeadRecord {
                     status: head.status,
                     version_minor: head.version_minor,
                     block,

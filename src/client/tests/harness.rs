@@ -156,7 +156,7 @@ impl World {
             states: states(shared),
             status: error.as_ref().map_or(Status::Ok, |error| error.status),
             phase: error.as_ref().map_or(Phase::None, |error| error.phase),
-            text: error.map(|error| error.text).unwrap_or_default(),
+            text: error.map(|error| error.text.clone()).unwrap_or_default(),
             body,
             took,
             info: shared.info(),
