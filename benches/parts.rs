@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -209,10 +208,6 @@ impl Socket for Wire {
 
     fn readable_hint(&self) -> bool {
         !self.to_client.is_empty()
-    }
-
-    fn peer(&self) -> Option<SocketAddr> {
-        None
     }
 }
 

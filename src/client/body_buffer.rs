@@ -12,8 +12,8 @@ const FIRST_PIECE_BYTES: usize = 4 * 1024;
 /// With less room than this, bytes are copied into what memory there is instead of received into a piece of its own.
 pub const LENT_BYTES_MIN: usize = PIECE_BYTES / 2;
 
-/// Emptied pieces kept for bytes to come, beyond as many as a full buffer fills: the one that the host reads, and the
-/// small first one between. So a body that flows takes no memory, however much of it a host takes at once.
+/// Emptied pieces kept for bytes to come, beyond as many as a full buffer fills: the one that the host reads, and one
+/// that is lent. So a body that flows takes no memory, however much of it a host takes at once.
 const SPARE_PIECES: usize = 2;
 
 /// Memory for body bytes. It stays where it is, whoever owns it.
@@ -54,6 +54,19 @@ impl Piece {
         self.filled = (self.filled + count).min(self.memory.len());
     }
 
+    /// Copies in what there is room for, and says how much that was.
+    fn append(&mut self, bytes: &[u8]) -> usize {
+        let room = self.room();
+        let part = bytes.len().min(room.len());
+        room[..part].copy_from_slice(&bytes[..part]);
+        self.add(part);
+        part
+    }
+
+    fn left(&self) -> usize {
+        self.memory.len() - self.filled
+    }
+
     fn is_mostly_full(&self) -> bool {
         self.filled * 2 >= self.memory.len()
     }
@@ -62,10 +75,12 @@ impl Piece {
 /// A bounded queue of bytes.
 #[derive(Debug, Default)]
 pub struct BodyBuffer {
-    /// The first `filled` hold bytes; those behind them are empty, and kept for their memory.
+    /// The first one, of the size of a small body; gone once it is consumed.
+    small: Option<Piece>,
+    /// Behind it: the first `filled` hold bytes; those behind them are empty, and kept for their memory.
     pieces: VecDeque<Piece>,
     filled: usize,
-    /// Consumed bytes of the front piece.
+    /// Consumed bytes of the oldest piece.
     offset: usize,
     len: usize,
     /// Not the first piece any more.
@@ -100,13 +115,21 @@ impl BodyBuffer {
 
     /// Appends all of `bytes`. The caller keeps the bound; see [`len`](Self::len).
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), NoMemory> {
+        if !self.grown && !bytes.is_empty() {
+            self.small = Some(self.first_piece(bytes.len())?);
+            self.grown = true;
+        }
+        if let Some(small) = self.small.as_mut().filter(|_| self.filled == 0) {
+            let part = small.append(bytes);
+            self.len += part;
+            bytes = &bytes[part..];
+        }
         while !bytes.is_empty() {
             let last = self.filled.checked_sub(1).and_then(|last| self.pieces.get_mut(last));
-            let room = last.map_or(&mut [][..], Piece::room);
-            if room.is_empty() {
+            let part = last.map_or(0, |last| last.append(bytes));
+            if part == 0 {
                 if self.filled == self.pieces.len() {
-                    let piece = self.new_piece(bytes.len())?;
-                    self.pieces.push_back(piece);
+                    self.pieces.push_back(Piece::new(PIECE_BYTES)?);
                 } else {
                     // The one that was emptied last: the processor still has it at hand.
                     self.pieces.swap(self.filled, self.pieces.len() - 1);
@@ -114,9 +137,6 @@ impl BodyBuffer {
                 self.filled += 1;
                 continue;
             }
-            let part = bytes.len().min(room.len());
-            room[..part].copy_from_slice(&bytes[..part]);
-            self.pieces[self.filled - 1].add(part);
             self.len += part;
             bytes = &bytes[part..];
         }
@@ -126,7 +146,7 @@ impl BodyBuffer {
     /// Memory of full size to receive into, for [`push_piece`](Self::push_piece): what was emptied last, or new.
     pub fn lend(&mut self) -> Result<Piece, NoMemory> {
         while self.pieces.len() > self.filled {
-            // The small first one has done its work.
+            // One of another size was copied late, and has done its work.
             let spare = self.pieces.pop_back().filter(|spare| spare.memory.len() == PIECE_BYTES);
             if let Some(spare) = spare {
                 return Ok(spare);
@@ -138,16 +158,13 @@ impl BodyBuffer {
 
     /// Appends the bytes of a piece without a copy, unless they are few. The caller keeps the bound.
     pub fn push_piece(&mut self, piece: Piece) {
-        let last = self.filled.checked_sub(1).and_then(|last| self.pieces.get_mut(last));
-        let room = last.map_or(&mut [][..], Piece::room);
-        if room.len() >= piece.filled && !piece.is_mostly_full() {
-            room[..piece.filled].copy_from_slice(piece.bytes());
-            if piece.filled > 0 {
-                self.pieces[self.filled - 1].add(piece.filled);
-                self.len += piece.filled;
-            }
-            self.keep(piece);
-            return;
+        let last = match self.filled.checked_sub(1) {
+            Some(last) => self.pieces.get_mut(last),
+            None => self.small.as_mut(),
+        };
+        if let Some(last) = last.filter(|last| last.left() >= piece.filled && !piece.is_mostly_full()) {
+            self.len += last.append(piece.bytes());
+            return self.keep(piece);
         }
         if piece.filled == 0 {
             return self.keep(piece);
@@ -168,6 +185,9 @@ impl BodyBuffer {
 
     /// The oldest bytes, in place. They stay put until [`consume`](Self::consume).
     pub fn peek(&self) -> &[u8] {
+        if let Some(small) = &self.small {
+            return &small.bytes()[self.offset..];
+        }
         // A spare is empty, and no byte of one was consumed.
         self.pieces.front().map_or(&[], |piece| &piece.bytes()[self.offset..])
     }
@@ -178,6 +198,19 @@ impl BodyBuffer {
             return false;
         }
         self.len -= count;
+        if let Some(small) = &self.small {
+            let left = small.filled - self.offset;
+            if count < left {
+                self.offset += count;
+                return true;
+            }
+            count -= left;
+            self.offset = 0;
+            self.small = None;
+            if count == 0 {
+                return true;
+            }
+        }
         while self.filled > 0 {
             let Some(front) = self.pieces.front() else { return true };
             let left = front.filled - self.offset;
@@ -212,9 +245,9 @@ impl BodyBuffer {
         self.len
     }
 
-    /// It has more than one piece of memory.
+    /// It has had more than one piece of memory.
     pub fn has_grown(&self) -> bool {
-        self.pieces.len() > 1
+        !self.pieces.is_empty()
     }
 
     /// No bytes in it.
@@ -222,14 +255,11 @@ impl BodyBuffer {
         self.len == 0
     }
 
-    fn new_piece(&mut self, wanted: usize) -> Result<Piece, NoMemory> {
-        let size = match (self.grown, self.total) {
-            (true, _) => PIECE_BYTES,
-            (false, Some(total)) if total < FIRST_PIECE_BYTES as u64 => wanted.max(total as usize),
-            (false, _) => wanted.clamp(FIRST_PIECE_BYTES, PIECE_BYTES),
-        };
-        self.grown = true;
-        Piece::new(size)
+    fn first_piece(&self, wanted: usize) -> Result<Piece, NoMemory> {
+        Piece::new(match self.total {
+            Some(total) if total < FIRST_PIECE_BYTES as u64 => wanted.max(total as usize),
+            _ => wanted.clamp(FIRST_PIECE_BYTES, PIECE_BYTES),
+        })
     }
 }
 

@@ -83,6 +83,12 @@ impl<N: Net> BodyStream<N> {
         self.late.is_none()
     }
 
+    /// How long the body is, if all of it came with the head.
+    pub fn whole(&self) -> Option<usize> {
+        let rest = usize::try_from(self.decoder.remaining()?).ok()?;
+        (rest <= self.early.len()).then_some(rest)
+    }
+
     /// Gives the connection back after the body's end.
     pub fn leave(self, core: &Core<N>) {
         let keep_alive = match self.keep_alive {

@@ -69,7 +69,7 @@ impl Net for HostNet {
             self.0.poller.deregister(key);
             return Err(error);
         }
-        Ok(HostSocket { net: self.0.clone(), key, readiness, address, connected: false })
+        Ok(HostSocket { net: self.0.clone(), key, readiness, connected: false })
     }
 
     fn lookup(&self, host: &str, port: u16) -> oneshot::Receiver<LookupResult> {
@@ -101,7 +101,6 @@ pub struct HostSocket {
     net: Arc<Shared>,
     key: SocketKey,
     readiness: Arc<Readiness>,
-    address: SocketAddr,
     connected: bool,
 }
 
@@ -150,10 +149,6 @@ impl Socket for HostSocket {
 
     fn readable_hint(&self) -> bool {
         self.readiness.load().0 & (Readiness::READ | Readiness::CLOSED) != 0
-    }
-
-    fn peer(&self) -> Option<SocketAddr> {
-        Some(self.address)
     }
 }
 

@@ -113,9 +113,6 @@ pub trait Socket: Send + 'static {
 
     /// The last readiness seen says: bytes, an end or an error are there to read. No system call.
     fn readable_hint(&self) -> bool;
-
-    /// The other end's address.
-    fn peer(&self) -> Option<SocketAddr>;
 }
 
 /// What a task needs of the network; one per executor, cheap to clone.

@@ -65,7 +65,7 @@ impl Net for OsNet {
         let slot = self.0.ledger.add(std::os::fd::AsRawFd::as_raw_fd(&socket));
         #[cfg(not(unix))]
         let slot = 0;
-        Ok(OsSocket { socket: Some(socket), key, readiness, connected, address, slot, net: self.0.clone() })
+        Ok(OsSocket { socket: Some(socket), key, readiness, connected, slot, net: self.0.clone() })
     }
 
     fn lookup(&self, host: &str, port: u16) -> oneshot::Receiver<LookupResult> {
@@ -105,7 +105,6 @@ pub struct OsSocket {
     key: SocketKey,
     readiness: Arc<Readiness>,
     connected: bool,
-    address: SocketAddr,
     /// Its place in the ledger.
     slot: u32,
     net: Arc<Shared>,
@@ -190,10 +189,6 @@ impl Socket for OsSocket {
 
     fn readable_hint(&self) -> bool {
         self.readiness.load().0 & (Readiness::READ | Readiness::CLOSED) != 0
-    }
-
-    fn peer(&self) -> Option<SocketAddr> {
-        Some(self.address)
     }
 }
 

@@ -218,7 +218,7 @@ impl Net for ScriptedNet {
         let wire = Arc::new(Mutex::new(Wire::new(self.0.poller.clone(), key, now, plan)));
         state.opened.push((address, wire.clone()));
         drop(state);
-        Ok(ScriptedSocket::new(wire, self.0.clock.clone(), key, readiness, address))
+        Ok(ScriptedSocket::new(wire, self.0.clock.clone(), key, readiness))
     }
 
     fn lookup(&self, host: &str, port: u16) -> oneshot::Receiver<LookupResult> {

@@ -35,11 +35,19 @@ impl<N: Net> Core<N> {
     /// The head is final: the host sees it, the body follows.
     pub(in crate::client) fn receive_body(
         &mut self,
-        stream: BodyStream<N>,
+        mut stream: BodyStream<N>,
         head: Arc<HeadRecord>,
         total: Option<u64>,
     ) -> Outcome<N> {
         self.enter(HttpRequestState::ReceivingBody, self.plan.terms.timeouts.idle);
+        // Most answers come whole: nobody need share where they come from.
+        if let Some(len) = stream.whole() {
+            if self.shared.set_whole(&head, &stream.early[..len]).map_err(no_memory)? {
+                stream.early.drain(..len);
+                stream.leave(self);
+                return Ok(Move::Finish);
+            }
+        }
         let stream = Arc::new(TaskMutex::new(Some(stream)));
         self.shared.set_final_head(head, total, self.waker.clone(), stream.clone());
         Ok(Move::To(Machine::ReceivingBody(ReceivingBody { stream, wait: Wait::EXTERNAL })))

@@ -17,8 +17,8 @@ use crate::client::task::HttpRequestState;
 /// State changes kept per request: ten states for each of a dozen hops; a longer trace keeps its beginning and its
 /// latest entry.
 const TRACE_ENTRIES_MAX: usize = 128;
-/// Room for a request with one redirect; the rest is allocated when it is needed.
-const TRACE_ENTRIES_FIRST: usize = 12;
+/// Room for a plain request, over TLS or not; the rest is allocated when it is needed.
+const TRACE_ENTRIES_FIRST: usize = 8;
 
 /// Bits of a packed entry: 4 of state, 12 of hop, 48 of microseconds, which is nine years.
 const STATE_BITS: u32 = 4;

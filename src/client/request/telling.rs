@@ -22,7 +22,7 @@ pub(super) enum Note {
         head: Arc<HeadRecord>,
         body_total: Option<u64>,
         producer: Option<TaskWaker>,
-        stream: Arc<TaskMutex<dyn DirectBody>>,
+        stream: Option<Arc<TaskMutex<dyn DirectBody>>>,
     },
     Hop {
         head: Arc<HeadRecord>,
@@ -111,7 +111,32 @@ impl RequestShared {
         producer: Option<TaskWaker>,
         stream: Arc<TaskMutex<dyn DirectBody>>,
     ) {
-        self.tell(Note::Head { head, body_total, producer, stream });
+        self.tell(Note::Head { head, body_total, producer, stream: Some(stream) });
+    }
+
+    /// The final head is there, and with it the whole body. `Ok(false)`: neither was taken, as with
+    /// [`told`](Self::told), or since there is no room for so much.
+    pub fn set_whole(&self, head: &Arc<HeadRecord>, body: &[u8]) -> Result<bool, NoMemory> {
+        if !self.told() {
+            return Ok(false);
+        }
+        let mut flags = {
+            let Some(mut inner) = self.try_inner() else { return Ok(false) };
+            if body.len() > inner.capacity.bytes() {
+                return Ok(false);
+            }
+            let body_total = Some(body.len() as u64);
+            let flags =
+                self.apply(&mut inner, Note::Head { head: head.clone(), body_total, producer: None, stream: None });
+            inner.body.push(body)?;
+            inner.body_received = body.len() as u64;
+            flags
+        };
+        if !body.is_empty() {
+            flags |= event_flags::BODY;
+        }
+        self.raise_later(flags);
+        Ok(true)
     }
 
     /// A redirect is followed: its head joins the history, the URL is another.
@@ -289,7 +314,7 @@ impl RequestShared {
             Note::Head { head, body_total, producer, stream } => {
                 self.progress.set_http_status(head.status);
                 inner.producer = producer;
-                inner.stream = Some(stream);
+                inner.stream = stream;
                 inner.final_head = Some(head);
                 inner.body_total = body_total;
                 if let Some(total) = body_total {

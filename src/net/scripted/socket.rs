@@ -1,7 +1,6 @@
 //! One scripted connection: ops become segments with a time, segments become reads.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -211,18 +210,11 @@ pub struct ScriptedSocket {
     clock: TurnClock,
     key: SocketKey,
     readiness: Arc<Readiness>,
-    address: SocketAddr,
 }
 
 impl ScriptedSocket {
-    pub(super) fn new(
-        wire: Arc<Mutex<Wire>>,
-        clock: TurnClock,
-        key: SocketKey,
-        readiness: Arc<Readiness>,
-        address: SocketAddr,
-    ) -> Self {
-        Self { wire, clock, key, readiness, address }
+    pub(super) fn new(wire: Arc<Mutex<Wire>>, clock: TurnClock, key: SocketKey, readiness: Arc<Readiness>) -> Self {
+        Self { wire, clock, key, readiness }
     }
 }
 
@@ -271,10 +263,6 @@ impl Socket for ScriptedSocket {
 
     fn readable_hint(&self) -> bool {
         self.readiness.load().0 & (Readiness::READ | Readiness::CLOSED) != 0
-    }
-
-    fn peer(&self) -> Option<SocketAddr> {
-        Some(self.address)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
@@ -123,10 +122,6 @@ impl Socket for Buffers {
 
     fn readable_hint(&self) -> bool {
         !self.to_client.is_empty()
-    }
-
-    fn peer(&self) -> Option<SocketAddr> {
-        None
     }
 }
 
