@@ -31,6 +31,11 @@ use crate::synca::{Entry, TaskWaker, WakeQueue};
 /// While tasks stay ready, the poller is looked at every so many turns, so that sockets of others do not starve.
 const LOOK_TURNS: u64 = 16;
 
+/// Ready tasks beyond which a wait does not ask the poller for more.
+const ENOUGH_READY: usize = 32;
+/// But every so many waits it does: about a millisecond, for who runs slices of a quarter of one between them.
+const LOOK_WAITS: u32 = 4;
+
 /// What a call of [`Executor::run_once`] leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
@@ -95,6 +100,8 @@ pub struct Executor {
     pub(super) picker: Option<Picker>,
     /// What the last step was about.
     pub(super) label: u32,
+    /// Waits since the last one that looked at the poller, while tasks were ready.
+    waits_unlooked: u32,
     // Kept for their allocations.
     woken: Vec<Entry>,
     staged: Vec<Staged>,
@@ -148,6 +155,7 @@ impl Executor {
             assert_frugal: false,
             picker: None,
             label: 0,
+            waits_unlooked: 0,
             woken: Vec::new(),
             staged: Vec::new(),
             over: Vec::new(),
@@ -180,7 +188,14 @@ impl Executor {
     /// with [`io::ErrorKind::Interrupted`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         if !self.queues.is_empty() || !self.backlog.is_empty() {
-            // Only a look, so that the sockets of parked tasks do not starve behind one that is always ready.
+            // Only a look, so that the sockets of parked tasks do not starve behind one that is always ready. While
+            // many are ready it would only lengthen the queue, and what lies long in it is no longer in the
+            // processor's caches when its time comes.
+            self.waits_unlooked += 1;
+            if self.queues.len() >= ENOUGH_READY && self.waits_unlooked < LOOK_WAITS {
+                return Ok(0);
+            }
+            self.waits_unlooked = 0;
             return self.look(Some(Duration::ZERO));
         }
         let until_deadline = self.next_deadline().map(|at| at.since(self.source.read()));
@@ -258,7 +273,7 @@ impl Executor {
                 progressed = false;
             }
             self.take_staged();
-            self.take_backlog(INTAKE_MAX);
+            self.take_backlog(INTAKE_MAX, RunQueues::push_new);
             self.take_wakes();
             self.fire_timers(now);
             if self.queues.is_empty() {
@@ -376,7 +391,7 @@ impl Executor {
         self.shared.take_staged(&mut staged, &mut self.over);
         for one in staged.drain(..) {
             match one.lifted {
-                true => self.take_in(one),
+                true => self.take_in(one, RunQueues::push_lifted),
                 false => self.backlog.staged.push_back(one),
             }
         }
@@ -386,17 +401,19 @@ impl Executor {
     /// What a step spawned.
     pub(super) fn take_spawned(&mut self) {
         self.take_staged();
-        self.take_backlog(SPAWNED_MAX);
+        // As scheduled: behind what is ready.
+        self.take_backlog(SPAWNED_MAX, RunQueues::push);
     }
 
-    fn take_backlog(&mut self, max: usize) {
+    fn take_backlog(&mut self, max: usize, push: fn(&mut RunQueues, Entry)) {
         for _ in 0..max {
             let Some(staged) = self.backlog.staged.pop_front() else { break };
-            self.take_in(staged);
+            self.take_in(staged, push);
         }
     }
 
-    fn take_in(&mut self, Staged { entry, work, parent, lifted }: Staged) {
+    fn take_in(&mut self, staged: Staged, push: fn(&mut RunQueues, Entry)) {
+        let Staged { entry, work, parent, .. } = staged;
         let task = match work {
             Work::Task(task) => task,
             Work::Make(make) => match catch_unwind(AssertUnwindSafe(|| make())) {
@@ -413,11 +430,7 @@ impl Executor {
         let mut slot = TaskSlot::new(entry, task, waker, parent);
         slot.queued = true;
         self.table.insert(slot);
-        if lifted {
-            self.queues.push_lifted(entry);
-        } else {
-            self.queues.push(entry);
-        }
+        push(&mut self.queues, entry);
     }
 }
 
