@@ -15,7 +15,7 @@ const PIECES_PER_READ_MAX: usize = 512;
 
 /// See the module.
 pub(super) struct BodyStream<N: Net> {
-    pub connection: Connection<N>,
+    pub connection: Box<Connection<N>>,
     /// Bytes that came with the head.
     pub early: Vec<u8>,
     /// Body bytes that found the host at its buffer.

@@ -74,7 +74,7 @@ enum Transport<S> {
     Tls(S, Box<TlsSession>),
 }
 
-/// See the module.
+/// See the module. It is made in a box: it outlives its requests, and moves through the states of each.
 pub struct Connection<N: Net> {
     origin: Origin,
     transport: Transport<N::Socket>,
@@ -85,14 +85,14 @@ pub struct Connection<N: Net> {
 
 impl<N: Net> Connection<N> {
     /// Over a connected socket.
-    pub fn plain(origin: Origin, socket: N::Socket) -> Self {
-        Self { origin, transport: Transport::Plain(socket), reused: false, tls_resumed: false }
+    pub fn plain(origin: Origin, socket: N::Socket) -> Box<Self> {
+        Box::new(Self { origin, transport: Transport::Plain(socket), reused: false, tls_resumed: false })
     }
 
     /// Over a finished handshake.
-    pub fn secure(origin: Origin, socket: N::Socket, session: Box<TlsSession>) -> Self {
+    pub fn secure(origin: Origin, socket: N::Socket, session: Box<TlsSession>) -> Box<Self> {
         let tls_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
-        Self { origin, transport: Transport::Tls(socket, session), reused: false, tls_resumed }
+        Box::new(Self { origin, transport: Transport::Tls(socket, session), reused: false, tls_resumed })
     }
 
     /// Reads what is there, decrypted.

@@ -17,7 +17,7 @@ use crate::valtron::time::Instant;
 use crate::valtron::{NoAction, SocketKey, TaskIterator, TaskStatus, Wait};
 
 struct Idle<N: Net> {
-    connection: Connection<N>,
+    connection: Box<Connection<N>>,
     since: Instant,
 }
 
@@ -69,7 +69,7 @@ impl<N: Net> Pool<N> {
 
     /// The connection to `origin` that was used last, if one is alive as far as is known. Last in, first out: the
     /// rest may grow old.
-    pub fn take(&self, origin: &Origin, now: Instant) -> Option<Connection<N>> {
+    pub fn take(&self, origin: &Origin, now: Instant) -> Option<Box<Connection<N>>> {
         let mut dead = Vec::new();
         let found = {
             let mut inner = lock(&self.inner);
@@ -92,7 +92,7 @@ impl<N: Net> Pool<N> {
     }
 
     /// Keeps a connection for the next request. Returns a task to be spawned if nobody looks after the pool yet.
-    pub fn put(&self, net: &N, mut connection: Connection<N>, now: Instant) -> Option<PoolTask<N>> {
+    pub fn put(&self, net: &N, mut connection: Box<Connection<N>>, now: Instant) -> Option<PoolTask<N>> {
         if self.idle_max == 0 {
             return None;
         }

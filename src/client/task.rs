@@ -197,7 +197,7 @@ pub(super) struct TlsHandshake<N: Net> {
 }
 
 pub(super) struct SendingRequest<N: Net> {
-    pub connection: Connection<N>,
+    pub connection: Box<Connection<N>>,
     pub upload: Upload,
     /// Interim responses may come while the request still goes out.
     pub reader: HeadReader,
@@ -211,7 +211,7 @@ pub(super) struct Upload {
 }
 
 pub(super) struct Receiving<N: Net> {
-    pub connection: Connection<N>,
+    pub connection: Box<Connection<N>>,
     pub buffer: Vec<u8>,
     /// So much of it was searched for the end of what is waited for.
     pub searched: usize,
@@ -219,7 +219,7 @@ pub(super) struct Receiving<N: Net> {
     pub looked: usize,
     pub reader: HeadReader,
     /// The request has not gone out whole: the rest goes after an interim response, and never after a final one.
-    pub unsent: Option<Upload>,
+    pub unsent: Option<Box<Upload>>,
 }
 
 pub(super) struct ReceivingBody<N: Net> {

@@ -80,7 +80,7 @@ impl<N: Net> Core<N> {
         Ok(Move::Spawn(Machine::TlsHandshake(TlsHandshake { answer }), action))
     }
 
-    fn send_over(&mut self, connection: Connection<N>) -> Outcome<N> {
+    fn send_over(&mut self, connection: Box<Connection<N>>) -> Outcome<N> {
         self.shared.note_connection(connection.reused(), connection.tls_resumed());
         self.enter(HttpRequestState::SendingRequest, self.plan.terms.timeouts.send);
         let head = self.plan.take_head(&self.context.user_agent)?;

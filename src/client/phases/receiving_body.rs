@@ -60,7 +60,7 @@ impl<N: Net> Core<N> {
     }
 
     /// A connection that has done its work serves again, if nothing speaks against it.
-    pub(in crate::client) fn release(&self, connection: Connection<N>, keep_alive: Result<(), CloseReason>) {
+    pub(in crate::client) fn release(&self, connection: Box<Connection<N>>, keep_alive: Result<(), CloseReason>) {
         if keep_alive.is_err() {
             return;
         }

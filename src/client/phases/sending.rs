@@ -94,7 +94,7 @@ impl<N: Net> SendingRequest<N> {
     }
 
     fn into_receiving(self, unsent: bool) -> Receiving<N> {
-        let unsent = unsent.then_some(self.upload);
+        let unsent = unsent.then(|| Box::new(self.upload));
         Receiving {
             connection: self.connection,
             buffer: Vec::new(),
@@ -130,7 +130,7 @@ impl<N: Net> Receiving<N> {
 
     fn into_sending(self) -> SendingRequest<N> {
         // All of it went: then there is nothing to be sent, and the state finds that out.
-        let upload = self.unsent.unwrap_or(Upload { head: Vec::new(), head_sent: 0, body_sent: 0 });
+        let upload = self.unsent.map_or(Upload { head: Vec::new(), head_sent: 0, body_sent: 0 }, |unsent| *unsent);
         SendingRequest { connection: self.connection, upload, reader: self.reader }
     }
 }
