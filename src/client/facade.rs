@@ -154,6 +154,7 @@ impl Client {
             idle_connections_max: config.idle_connections_max,
             idle_timeout: config.idle_timeout,
             user_agent: config.user_agent,
+            usual_terms: Arc::default(),
             retired: Arc::default(),
         };
         let (host, drive) = start(&maker, config.worker_threads, config.requests_max, &asleep, &handle_used)?;
@@ -194,7 +195,7 @@ impl Client {
         self.0.usable().map_err(|status| HttpClientError::plain(status, Phase::None))?;
         let now = self.0.maker.clock.read();
         let (user_data, capacity) = (config.user_data, config.body_buffer_bytes);
-        let plan = Plan::new(config, now, &self.0.maker.user_agent)?;
+        let plan = Plan::sharing(config, now, &self.0.maker.user_agent, &self.0.maker.usual_terms)?;
         let url = plan.target.display();
         let host = &self.0.host;
         let shared = host

@@ -1,7 +1,7 @@
 //! What a request is to do: checked once when it is made, changed only by redirects.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{Body, RequestConfig};
@@ -28,7 +28,7 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
 }
 
-/// What mostly is the same for all requests of a program; so those that say nothing else share one.
+/// What mostly is the same for all requests of a program; so those of a client that say nothing else share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // as in `RequestConfig`
 pub struct Terms {
@@ -55,15 +55,11 @@ impl Terms {
             },
         }
     }
+}
 
-    /// Those of the defaults are there once.
-    fn shared(self) -> Arc<Self> {
-        static DEFAULT: OnceLock<Arc<Terms>> = OnceLock::new();
-        let default = DEFAULT.get_or_init(|| Arc::new(Self::of(&RequestConfig::default())));
-        match **default == self {
-            true => default.clone(),
-            false => Arc::new(self),
-        }
+impl Default for Terms {
+    fn default() -> Self {
+        Self::of(&RequestConfig::default())
     }
 }
 
@@ -92,6 +88,16 @@ impl Plan {
     ///
     /// `user_agent` is sent if the request brings none; empty: none is.
     pub fn new(config: RequestConfig, now: Instant, user_agent: &str) -> Result<Self, HttpClientError> {
+        Self::sharing(config, now, user_agent, &Arc::default())
+    }
+
+    /// The same; it shares `usual` if those are its terms.
+    pub fn sharing(
+        config: RequestConfig,
+        now: Instant,
+        user_agent: &str,
+        usual: &Arc<Terms>,
+    ) -> Result<Self, HttpClientError> {
         let target = Target::parse(&config.url)?;
         if config.method.eq_ignore_ascii_case("CONNECT") {
             return Err(HttpClientError::argument(
@@ -104,7 +110,8 @@ impl Plan {
             let text = format!("headers: {} lines, more than {REQUEST_HEADERS_MAX}", config.headers.len());
             return Err(HttpClientError::argument(Status::HeaderTooMany, Argument::Headers, text));
         }
-        let terms = Terms::of(&config).shared();
+        let terms = Terms::of(&config);
+        let terms = if **usual == terms { usual.clone() } else { Arc::new(terms) };
         let idempotent = config.idempotent.unwrap_or_else(|| proto::is_idempotent(&config.method));
         let mut headers = config.headers;
         if let Some(credentials) = target.basic_credentials()? {

@@ -10,9 +10,9 @@ pub(super) const LIFTED_IN_A_ROW_MAX: u32 = 16;
 
 /// Three queues. A lifted task runs before the scheduled ones, once: after its first step it queues like any other, so
 /// a child that always has more to do cannot starve the rest; nor can a chain of children, by the bound above. A new
-/// task takes turns with those that were ready before it, also once: it does not wait behind all of them, while what was
-/// written to make it leaves the processor's caches, and a host that makes ever more tasks leaves the others every other
-/// step.
+/// task takes turns with those that were ready before it, also once: it does not wait behind all of them, while what
+/// was written to make it leaves the processor's caches, and a host that makes ever more tasks leaves the others every
+/// other step.
 #[derive(Debug, Default)]
 pub(super) struct RunQueues {
     lifted: VecDeque<Entry>,
