@@ -204,7 +204,7 @@ impl Executor {
             (a, b) => a.or(b),
         };
         let quiet = self.shared.wakes.prepare_sleep();
-        let result = if quiet && !self.shared.has_staged() { self.look(timeout) } else { Ok(0) };
+        let result = if quiet && !self.shared.is_filled() { self.look(timeout) } else { Ok(0) };
         self.shared.wakes.end_sleep();
         if !quiet {
             // Else the next turn might find it held, and this one be called again at once.
@@ -327,7 +327,7 @@ impl Executor {
         let idle = self.queues.is_empty()
             && self.backlog.is_empty()
             && self.shared.wakes.prepare_sleep()
-            && !self.shared.has_staged();
+            && !self.shared.is_filled();
         if !idle {
             self.shared.wakes.end_sleep();
             self.shared.poller.notify();

@@ -183,14 +183,11 @@ impl Shared {
         }
     }
 
+    /// Something is staged. After [`WakeQueue::prepare_sleep`] also for who is about to sleep, without the lock: `stage`
+    /// stores this before its own swap of the sleeper's flag, so that either it is seen here, or that swap sees the
+    /// sleeper.
     pub(super) fn is_filled(&self) -> bool {
         self.filled.load(Ordering::SeqCst)
-    }
-
-    /// As `is_filled`, for who is about to sleep: the lock orders this look against a `stage` that may just have missed
-    /// the sleeper.
-    pub(super) fn has_staged(&self) -> bool {
-        !lock(&self.inbox).staged.is_empty()
     }
 
     /// The task under `entry` is over. False: another thread stages; try again.
