@@ -29,13 +29,34 @@ pub(super) struct Staged {
     pub(super) lifted: bool,
 }
 
+/// The inbox has so many parts, each with a lock of its own: who finds one held takes the next. So a step that spawns a
+/// child does not wait for a thread that puts in a request at that moment, nor for two or three of them.
+pub(super) const PARTS: usize = 4;
+
 #[derive(Default)]
-struct Inbox {
-    /// All live keys of the executor. They are given out here so that whoever adds a task learns its real key at
-    /// once.
+struct Part {
+    /// The live keys of this part; see [`key`]. They are given out here so that whoever adds a task learns its real key
+    /// at once.
     keys: EntryList<()>,
     staged: Vec<Staged>,
     closed: bool,
+}
+
+/// The executor's key for one of a part.
+fn key(part: usize, local: Entry) -> Entry {
+    Entry::new(local.index() * PARTS as u32 + part as u32, local.generation())
+}
+
+/// The part that gave a key out, and the key there.
+pub(super) fn parted(entry: Entry) -> (usize, Entry) {
+    let (index, parts) = (entry.index(), PARTS as u32);
+    ((index % parts) as usize, Entry::new(index / parts, entry.generation()))
+}
+
+impl Part {
+    fn remove(&mut self, entry: Entry) {
+        self.keys.remove(parted(entry).1);
+    }
 }
 
 /// An executor's counts as others may read them while it runs: as of its last turn.
@@ -123,8 +144,8 @@ impl LongestStep {
 
 /// What an executor shares with its handles and engines.
 pub(super) struct Shared {
-    inbox: Mutex<Inbox>,
-    /// Something is staged: spares an idle turn the lock.
+    inbox: [Mutex<Part>; PARTS],
+    /// Something is staged, or was: spares an idle turn the locks.
     filled: AtomicBool,
     pub(super) wakes: Arc<WakeQueue>,
     pub(super) poller: Arc<dyn Poller>,
@@ -140,7 +161,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(wakes: Arc<WakeQueue>, poller: Arc<dyn Poller>, clock: TurnClock) -> Arc<Self> {
         Arc::new(Self {
-            inbox: Mutex::new(Inbox::default()),
+            inbox: std::array::from_fn(|_| Mutex::new(Part::default())),
             filled: AtomicBool::new(false),
             wakes,
             poller,
@@ -155,12 +176,13 @@ impl Shared {
     /// Stages work; gives the work back if the executor is gone.
     pub(super) fn stage(&self, work: Work, parent: Option<Entry>, lifted: bool) -> Result<Entry, Work> {
         let entry = {
-            let mut inbox = lock(&self.inbox);
-            if inbox.closed {
+            let free = self.inbox.iter().enumerate().find_map(|(at, part)| Some((at, try_lock(part)?)));
+            let (at, mut part) = free.unwrap_or_else(|| (0, lock(&self.inbox[0])));
+            if part.closed {
                 return Err(work);
             }
-            let entry = inbox.keys.insert(());
-            inbox.staged.push(Staged { entry, work, parent, lifted });
+            let entry = key(at, part.keys.insert(()));
+            part.staged.push(Staged { entry, work, parent, lifted });
             self.filled.store(true, Ordering::SeqCst);
             entry
         };
@@ -169,17 +191,26 @@ impl Shared {
     }
 
     /// Moves what is staged to `into`, keeping both allocations, and gives the keys of tasks that are `over` back.
-    /// While another thread stages, all of it stays for the next turn: a turn waits for nobody.
+    /// What is in a part that another thread holds stays for the next turn: a turn waits for nobody.
     pub(super) fn take_staged(&self, into: &mut Vec<Staged>, over: &mut Vec<Entry>) {
         if !self.is_filled() && over.is_empty() {
             return;
         }
-        if let Some(mut inbox) = try_lock(&self.inbox) {
-            self.filled.store(false, Ordering::SeqCst);
-            into.append(&mut inbox.staged);
-            for entry in over.drain(..) {
-                inbox.keys.remove(entry);
-            }
+        self.filled.store(false, Ordering::SeqCst);
+        for (at, part) in self.inbox.iter().enumerate() {
+            let Some(mut part) = try_lock(part) else {
+                // It may have been filled before the store above.
+                self.filled.store(true, Ordering::SeqCst);
+                continue;
+            };
+            into.append(&mut part.staged);
+            over.retain(|entry| {
+                let here = parted(*entry).0 == at;
+                if here {
+                    part.remove(*entry);
+                }
+                !here
+            });
         }
     }
 
@@ -192,24 +223,28 @@ impl Shared {
 
     /// The task under `entry` is over. False: another thread stages; try again.
     pub(super) fn try_release(&self, entry: Entry) -> bool {
-        try_lock(&self.inbox).map(|mut inbox| inbox.keys.remove(entry)).is_some()
+        try_lock(&self.inbox[parted(entry).0]).map(|mut part| part.remove(entry)).is_some()
     }
 
     /// The same, for who may wait.
     pub(super) fn release(&self, entry: Entry) {
-        lock(&self.inbox).keys.remove(entry);
+        lock(&self.inbox[parted(entry).0]).remove(entry);
     }
 
     /// Tasks alive, staged ones included.
     pub(super) fn task_count(&self) -> usize {
-        lock(&self.inbox).keys.len()
+        self.inbox.iter().map(|part| lock(part).keys.len()).sum()
     }
 
     /// Nothing more is taken in. What was staged comes back, to be dropped outside the lock.
     pub(super) fn close(&self) -> Vec<Staged> {
-        let mut inbox = lock(&self.inbox);
-        inbox.closed = true;
-        std::mem::take(&mut inbox.staged)
+        let mut staged = Vec::new();
+        for part in &self.inbox {
+            let mut part = lock(part);
+            part.closed = true;
+            staged.append(&mut part.staged);
+        }
+        staged
     }
 
     fn broadcast(&self, make: MakeTask) -> bool {

@@ -192,6 +192,27 @@ fn loom_staged_work_ends_a_sleep() {
     });
 }
 
+/// Goal: two threads that put work in at once find a part of the inbox each, and none of it is lost, wherever the turn
+/// finds a part held. Method: as above, until both have run and given their keys back.
+#[test]
+fn loom_two_stage_at_once() {
+    model(|| {
+        let (mut executor, _poller) = executor();
+        for _ in 0..2 {
+            let handle = executor.handle();
+            thread::spawn(move || handle.spawn(DoNext::boxed(from_fn(|| None), |()| ())));
+        }
+        // What found its part held comes later, or gives its key back later.
+        while executor.stats().polls < 2 || executor.task_count() > 0 {
+            if executor.stats().polls < 2 {
+                executor.wait(None).unwrap();
+            }
+            executor.run_ready(Duration::ZERO);
+            thread::yield_now();
+        }
+    });
+}
+
 /// Goal: an edge that comes while its reader finds the socket empty, clears the bit and parks is not lost. Method: the
 /// socket is a count of bytes.
 #[test]

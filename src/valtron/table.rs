@@ -1,6 +1,7 @@
 //! The tasks of one executor by key, each with what it waits for and its counts.
 
 use super::do_next::BoxedExecutionIterator;
+use super::inbox::{parted, PARTS};
 use super::time::Instant;
 use super::wait::{SocketKey, Wait};
 use crate::synca::{Entry, TaskWaker};
@@ -71,17 +72,19 @@ impl TaskSlot {
 /// The tasks by index. Keys are given out by the inbox, so that an engine can name a task before the executor has it.
 #[derive(Default)]
 pub(super) struct TaskTable {
-    slots: Vec<Option<TaskSlot>>,
+    /// As the inbox parts the keys.
+    parts: [Vec<Option<TaskSlot>>; PARTS],
 }
 
 impl TaskTable {
     pub(super) fn insert(&mut self, slot: TaskSlot) {
-        let index = slot.entry.index() as usize;
-        if index >= self.slots.len() {
-            self.slots.resize_with(index + 1, || None);
+        let (part, local) = parted(slot.entry);
+        let (slots, index) = (&mut self.parts[part], local.index() as usize);
+        if index >= slots.len() {
+            slots.resize_with(index + 1, || None);
         }
-        debug_assert!(self.slots[index].is_none(), "the inbox gives out free keys");
-        self.slots[index] = Some(slot);
+        debug_assert!(slots[index].is_none(), "the inbox gives out free keys");
+        slots[index] = Some(slot);
     }
 
     /// The task has this deadline.
@@ -90,28 +93,31 @@ impl TaskTable {
     }
 
     pub(super) fn remove(&mut self, entry: Entry) -> Option<TaskSlot> {
-        let slot = self.slots.get_mut(entry.index() as usize)?;
+        let (part, local) = parted(entry);
+        let slot = self.parts[part].get_mut(local.index() as usize)?;
         slot.take_if(|slot| slot.entry == entry)
     }
 
     pub(super) fn get(&self, entry: Entry) -> Option<&TaskSlot> {
-        self.slots.get(entry.index() as usize)?.as_ref().filter(|slot| slot.entry == entry)
+        let (part, local) = parted(entry);
+        self.parts[part].get(local.index() as usize)?.as_ref().filter(|slot| slot.entry == entry)
     }
 
     pub(super) fn get_mut(&mut self, entry: Entry) -> Option<&mut TaskSlot> {
-        self.slots.get_mut(entry.index() as usize)?.as_mut().filter(|slot| slot.entry == entry)
+        let (part, local) = parted(entry);
+        self.parts[part].get_mut(local.index() as usize)?.as_mut().filter(|slot| slot.entry == entry)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &TaskSlot> {
-        self.slots.iter().flatten()
+        self.parts.iter().flatten().flatten()
     }
 
     /// Takes any task; for the end.
     pub(super) fn pop(&mut self) -> Option<TaskSlot> {
-        loop {
-            if let Some(slot) = self.slots.pop()? {
+        self.parts.iter_mut().find_map(|slots| loop {
+            if let Some(slot) = slots.pop()? {
                 return Some(slot);
             }
-        }
+        })
     }
 }

@@ -158,11 +158,6 @@ const POLLS_MIN: usize = 300;
 /// where no other thread is in the client.
 const CALLS_PER_LOCK_WAIT: usize = 100;
 
-/// In a poll, one of so many may wait: the inbox is held for the moment in which a request is put in, and a step that
-/// spawns a child just then waits for it. None or one in some 6,000 polls was seen, beside a thread that does nothing
-/// else.
-const POLLS_PER_LOCK_WAIT: usize = 1_000;
-
 fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
     let program = compile(log, "polls", library)?;
     let (http, https) = (site_url(site, "VALTRON_SITE_HTTP")?, site_url(site, "VALTRON_SITE_HTTPS")?);
@@ -191,8 +186,8 @@ fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
              polls, {other_waits} between them"
         ));
         let alone = arguments[0] != "--beside";
-        let allowed = |count: usize, per: usize| if alone { 0 } else { count / per };
-        if poll_waits > allowed(polls, POLLS_PER_LOCK_WAIT) || other_waits > allowed(calls, CALLS_PER_LOCK_WAIT) {
+        let allowed = if alone { 0 } else { calls / CALLS_PER_LOCK_WAIT };
+        if poll_waits > 0 || other_waits > allowed {
             return failed(format!("{name}: a lock was waited for {poll_waits} times in polls, {other_waits} between"));
         }
         if !found.bad.is_empty() {
