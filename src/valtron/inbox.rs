@@ -190,8 +190,8 @@ impl Shared {
         Ok(entry)
     }
 
-    /// Moves what is staged to `into`, keeping both allocations, and gives the keys of tasks that are `over` back.
-    /// What is in a part that another thread holds stays for the next turn: a turn waits for nobody.
+    /// Moves what is staged to `into`, keeping both allocations, and gives the keys of tasks that are `over` back. What
+    /// is in a part that another thread holds stays for the next turn: a turn waits for nobody.
     pub(super) fn take_staged(&self, into: &mut Vec<Staged>, over: &mut Vec<Entry>) {
         if !self.is_filled() && over.is_empty() {
             return;
@@ -214,9 +214,9 @@ impl Shared {
         }
     }
 
-    /// Something is staged. After [`WakeQueue::prepare_sleep`] also for who is about to sleep, without the lock: `stage`
-    /// stores this before its own swap of the sleeper's flag, so that either it is seen here, or that swap sees the
-    /// sleeper.
+    /// Something is staged. After [`WakeQueue::prepare_sleep`] also for who is about to sleep, without the lock:
+    /// `stage` stores this before its own swap of the sleeper's flag, so that either it is seen here, or that swap sees
+    /// the sleeper.
     pub(super) fn is_filled(&self) -> bool {
         self.filled.load(Ordering::SeqCst)
     }
