@@ -245,7 +245,7 @@ fn course(shared: &RequestShared, body: Vec<u8>) -> Course {
     Course {
         status: error.as_ref().map_or(Status::Ok, |error| error.status),
         phase: error.as_ref().map_or(Phase::None, |error| error.phase),
-        text: error.map(|error| error.text).unwrap_or_default(),
+        text: error.map(|error| error.text.clone()).unwrap_or_default(),
         states: trace.iter().map(|TraceEntry { state, hop, .. }| (*state, *hop)).collect(),
         body,
         http_status: info.http_status,

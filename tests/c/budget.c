@@ -83,8 +83,8 @@ static void keeps_budget(uint64_t budget_us) {
     CHECK_INT(hitches.polls, polls);
     for (int i = 0; i < 16; i++) counted += hitches.poll_counts[i];
     CHECK_INT(counted, polls);
-    fprintf(stderr, "budget %d us: %d polls, %d cut, CPU of the longest %d us, longest step %d us (kind %d)\n", (int)budget_us,
-            (int)polls, (int)cut, (int)(longest_ns / 1000), (int)(hitches.longest_step_ns / 1000),
+    fprintf(stderr, "budget %d us: %d polls, %d cut, %d over, CPU of the longest %d us, longest step %d us (kind %d)\n",
+            (int)budget_us, (int)polls, (int)cut, (int)over, (int)(longest_ns / 1000), (int)(hitches.longest_step_ns / 1000),
             (int)hitches.longest_step_kind);
     CHECK(hitches.longest_step_ns > 0);
     CHECK(hitches.longest_step_kind > VALTRON_STEP_NONE && hitches.longest_step_kind <= VALTRON_STEP_IDLE);
@@ -92,8 +92,10 @@ static void keeps_budget(uint64_t budget_us) {
     if (workers <= 0) CHECK(cut > 0);
     /* The longest step was measured on the wall, where another process may have been in its way; so this is generous. */
     CHECK_OP(longest_ns / 1000, <=, budget_us + hitches.longest_step_ns / 1000 + SURROUNDINGS_US);
+#ifndef __SANITIZE_THREAD__ /* which makes a step of cryptography a hundred milliseconds long */
     /* No step here takes as long as the tolerance: nine polls of ten are without that excuse. */
     CHECK_OP(over * 10, <=, polls);
+#endif
     valtron_client_free(client);
 }
 
