@@ -158,6 +158,10 @@ const POLLS_MIN: usize = 300;
 /// where no other thread is in the client.
 const CALLS_PER_LOCK_WAIT: usize = 100;
 
+/// In a poll, one of so many may wait, also without another thread of the host: the look-up pool's lock is shared with
+/// its threads, which hold it for moments. One was seen in some runs on a busy machine, mostly none.
+const POLLS_PER_LOCK_WAIT: usize = 1_000;
+
 fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
     let program = compile(log, "polls", library)?;
     let (http, https) = (site_url(site, "VALTRON_SITE_HTTP")?, site_url(site, "VALTRON_SITE_HTTPS")?);
@@ -187,7 +191,7 @@ fn polls(log: &mut Log, site: &Site, library: &Library) -> Step {
         ));
         let alone = arguments[0] != "--beside";
         let allowed = if alone { 0 } else { calls / CALLS_PER_LOCK_WAIT };
-        if poll_waits > 0 || other_waits > allowed {
+        if poll_waits > polls / POLLS_PER_LOCK_WAIT || other_waits > allowed {
             return failed(format!("{name}: a lock was waited for {poll_waits} times in polls, {other_waits} between"));
         }
         if !found.bad.is_empty() {
