@@ -318,7 +318,7 @@ impl Client {
     pub fn stats(&self) -> ClientStats {
         let host = &self.0.host;
         let executors = self.0.executor_stats();
-        let (lookups_started, lookups_abandoned) = self.0.maker.resolver_pool.counts();
+        let lookups = self.0.maker.resolver_pool.stats();
         let (live, created) = host.counts();
         ClientStats {
             task_polls: executors.polls,
@@ -328,8 +328,8 @@ impl Client {
             hitches: host.hitches.load(Ordering::Relaxed),
             connections_opened: host.connections_opened.load(Ordering::Relaxed),
             connections_reused: host.connections_reused.load(Ordering::Relaxed),
-            lookups_started,
-            lookups_abandoned,
+            lookups_started: lookups.started,
+            lookups_abandoned: lookups.abandoned,
             jobs_taken: host.desk.jobs_taken(),
             jobs_expired: host.jobs_expired.load(Ordering::Relaxed),
             requests_created: created,

@@ -29,6 +29,10 @@ impl Waiter {
         Self { port, answer }
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whoever gave up meanwhile does not want it.
     pub(super) fn tell(self, result: &LookupResult) {
         let _ = self.answer.send(match result {
@@ -123,11 +127,6 @@ impl Wanted {
     /// Who waits for a name that was looked up.
     pub(super) fn take(&mut self, host: &str) -> Vec<Waiter> {
         self.waiters.remove(host).unwrap_or_default()
-    }
-
-    /// The last name that was queued and those who wait for it, taken back.
-    pub(super) fn take_last(&mut self) -> Vec<Waiter> {
-        self.queue.pop_back().map(|host| self.take(&host)).unwrap_or_default()
     }
 
     /// Forgets the queued names that nobody waits for any more. Returns how many those were.

@@ -2,19 +2,19 @@
 //!
 //! Threads start at the first look-up, one for each that waits while none is idle, up to a limit; they end after a
 //! time without work. Nobody ever joins them: a stuck `getaddrinfo` must not hold up the host's exit. They own
-//! nothing but the queue and the names found lately, see `names.rs`.
+//! nothing but the queue and the names found lately, see `names.rs`. A poll that wants a name waits for none of them.
 
 use std::net::ToSocketAddrs;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::names::{Known, Waiter, Wanted, Wish};
 use super::{descriptor, LookupError, LookupResult, Resolver};
-use crate::synca::oneshot;
-use crate::synca::sync::lock;
-use crate::valtron::time::Clock;
+use crate::synca::{oneshot, DelegationMutex, Serve};
+use crate::valtron::time::{Clock, Instant};
 
 /// The operating system's look-up.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,44 +54,142 @@ pub struct ResolverPool(Arc<Owner>);
 
 struct Owner {
     shared: Arc<Shared>,
-    resolver: Arc<dyn Resolver>,
-    threads_max: usize,
     forked: AtomicBool,
 }
 
 struct Shared {
     clock: Arc<dyn Clock>,
-    state: Mutex<State>,
-    /// Changed under the lock, read without it: a host that asks for them must not hold up a poll that looks up a name.
-    started: AtomicU64,
-    abandoned: AtomicU64,
-    work: Condvar,
-    /// A thread has ended.
-    ended: Condvar,
+    resolver: Arc<dyn Resolver>,
+    /// A poll only posts requests to it.
+    state: DelegationMutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    clock: Arc<dyn Clock>,
     wanted: Wanted,
     known: Known,
+    started: u64,
+    abandoned: u64,
+    threads_max: usize,
     threads: usize,
-    idle: usize,
+    /// Threads without work; the last one is the warmest.
+    idle: Vec<Thread>,
+    /// Who waits for the last thread to end.
+    closers: Vec<Thread>,
     closed: bool,
 }
 
-/// The resolver for a thread of the caller: it knows what the pool knows, and tells it what it found.
-struct Shortcut {
-    shared: Arc<Shared>,
-    resolver: Arc<dyn Resolver>,
+/// What a poll wants.
+enum Request {
+    Lookup(String, Waiter),
+    Forget(String),
 }
+
+/// What is to be done about it with no lock held: telling and dropping waiters wakes tasks.
+#[derive(Default)]
+struct Effect {
+    answers: Vec<(Waiter, LookupResult)>,
+    dropped: Vec<Waiter>,
+    woken: Option<Thread>,
+    starts_thread: bool,
+}
+
+impl Effect {
+    fn answer(waiter: Waiter, result: LookupResult) -> Self {
+        Self { answers: vec![(waiter, result)], ..Self::default() }
+    }
+}
+
+impl Serve for State {
+    type Request = Request;
+    type Effect = Effect;
+
+    fn serve(&mut self, request: Request) -> Effect {
+        match request {
+            Request::Lookup(host, waiter) => self.want(host, waiter),
+            Request::Forget(host) => {
+                self.known.forget(&host);
+                Effect::default()
+            }
+        }
+    }
+}
+
+impl State {
+    fn want(&mut self, host: String, waiter: Waiter) -> Effect {
+        if let Some(addresses) = self.known.find(&host, waiter.port(), self.clock.read()) {
+            return Effect::answer(waiter, Ok(addresses));
+        }
+        if self.threads_max == 0 || self.closed {
+            return Effect::answer(waiter, Err(LookupError::NoResolver));
+        }
+        let mut effect = Effect::default();
+        let wish = match self.wanted.add(&host, waiter) {
+            Wish::Full(waiter) => {
+                self.abandoned += self.wanted.drop_abandoned(&mut effect.dropped);
+                self.wanted.add(&host, waiter)
+            }
+            wish => wish,
+        };
+        match wish {
+            Wish::Full(waiter) => effect.answers.push((waiter, Err(LookupError::Busy))),
+            Wish::Joined => {}
+            // One name, one thread: an idle one, or a new one, or the first that is done with another name.
+            Wish::Queued => {
+                effect.woken = self.idle.pop();
+                effect.starts_thread = effect.woken.is_none() && self.threads < self.threads_max;
+                self.threads += usize::from(effect.starts_thread);
+            }
+        }
+        effect
+    }
+
+    /// The thread that was counted could not be started. Returns whom nobody would answer.
+    fn no_thread(&mut self) -> Vec<Waiter> {
+        self.threads -= 1;
+        // The other threads will come to it.
+        if self.threads > 0 {
+            return Vec::new();
+        }
+        self.wanted.drop_queued()
+    }
+
+    /// What a thread without work does. Told to sleep, it is among the idle.
+    fn next_name(&mut self, me: &Thread, idle_until: Instant, dropped: &mut Vec<Waiter>) -> Next {
+        // Still there, it was not woken for a name; but it may take one that was queued meanwhile.
+        self.idle.retain(|thread| thread.id() != me.id());
+        let (next, abandoned) = self.wanted.next(dropped);
+        self.abandoned += abandoned;
+        if let Some((host, port)) = next {
+            self.started += 1;
+            return Next::Name(host, port);
+        }
+        if self.closed || self.clock.read() >= idle_until {
+            self.threads -= 1;
+            return Next::End(if self.threads == 0 { std::mem::take(&mut self.closers) } else { Vec::new() });
+        }
+        self.idle.push(me.clone());
+        Next::Sleep
+    }
+}
+
+enum Next {
+    Name(String, u16),
+    Sleep,
+    /// The thread has been counted out; who waited for that.
+    End(Vec<Thread>),
+}
+
+/// The resolver for a thread of the caller: it knows what the pool knows, and tells it what it found.
+struct Shortcut(Arc<Shared>);
 
 impl Resolver for Shortcut {
     fn resolve_blocking(&self, host: &str, port: u16) -> LookupResult {
-        if let Some(addresses) = lock(&self.shared.state).known.find(host, port, self.shared.clock.read()) {
+        if let Some(addresses) = self.0.with(|state| state.known.find(host, port, state.clock.read())) {
             return Ok(addresses);
         }
-        let found = self.resolver.resolve_blocking(host, port)?;
-        lock(&self.shared.state).known.keep(host, &found, self.shared.clock.read());
+        let found = self.0.resolver.resolve_blocking(host, port)?;
+        self.0.with(|state| state.known.keep(host, &found, state.clock.read()));
         Ok(found)
     }
 }
@@ -105,30 +203,38 @@ impl ResolverPool {
     /// A pool of at most `threads_max` threads; with none, only names found lately are answered, all others with
     /// [`LookupError::NoResolver`]. `clock` tells how old an answer is.
     pub fn new(resolver: Arc<dyn Resolver>, threads_max: usize, clock: Arc<dyn Clock>) -> Self {
-        let (state, started, abandoned, work, ended) = Default::default();
-        let shared = Arc::new(Shared { clock, state, started, abandoned, work, ended });
-        Self(Arc::new(Owner { shared, resolver, threads_max, forked: AtomicBool::new(false) }))
+        let state = State {
+            clock: clock.clone(),
+            wanted: Wanted::default(),
+            known: Known::default(),
+            started: 0,
+            abandoned: 0,
+            threads_max,
+            threads: 0,
+            idle: Vec::new(),
+            closers: Vec::new(),
+            closed: false,
+        };
+        let shared = Arc::new(Shared { clock, resolver, state: DelegationMutex::new(state) });
+        Self(Arc::new(Owner { shared, forked: AtomicBool::new(false) }))
     }
 
-    /// Queues a look-up, unless the name was found lately, or is wanted already; never blocks. Dropping the receiver
-    /// abandons it.
+    /// Queues a look-up, unless the name was found lately, or is wanted already; never blocks, and waits for no lock.
+    /// Dropping the receiver abandons it.
     pub fn lookup(&self, host: &str, port: u16) -> oneshot::Receiver<LookupResult> {
         let (answer, receiver) = oneshot::channel();
-        // Outside the lock: telling wakes a task.
-        for (waiter, result) in self.0.submit(host, port, answer) {
-            waiter.tell(&result);
-        }
+        self.0.shared.post(Request::Lookup(host.to_owned(), Waiter::new(port, answer)));
         receiver
     }
 
-    /// The name is to be looked up anew, whoever asks next.
+    /// The name is to be looked up anew, whoever asks next. Waits for no lock.
     pub fn forget(&self, host: &str) {
-        lock(&self.0.shared.state).known.forget(host);
+        self.0.shared.post(Request::Forget(host.to_owned()));
     }
 
     /// The look-up itself, for a thread of the caller that may block.
     pub fn resolver(&self) -> Arc<dyn Resolver> {
-        Arc::new(Shortcut { shared: self.0.shared.clone(), resolver: self.0.resolver.clone() })
+        Arc::new(Shortcut(self.0.shared.clone()))
     }
 
     /// Takes no more look-ups, abandons the queued ones, and waits up to `timeout` (`None`: without limit) for the
@@ -136,16 +242,23 @@ impl ResolverPool {
     pub fn close(&self, timeout: Option<Duration>) -> bool {
         self.0.close();
         let shared = &self.0.shared;
-        let state = lock(&shared.state);
-        let alive = |state: &mut State| state.threads > 0;
-        let threads = match timeout {
-            None => shared.ended.wait_while(state, alive).unwrap_or_else(PoisonError::into_inner).threads,
-            Some(timeout) => {
-                let waited = shared.ended.wait_timeout_while(state, timeout, alive);
-                waited.unwrap_or_else(PoisonError::into_inner).0.threads
+        let until = timeout.map(|timeout| shared.clock.read().after(timeout));
+        let me = thread::current();
+        loop {
+            let ended = shared.with(|state| {
+                state.closers.retain(|closer| closer.id() != me.id());
+                state.closers.extend((state.threads > 0).then(|| me.clone()));
+                state.threads == 0
+            });
+            if ended {
+                return true;
             }
-        };
-        threads == 0
+            match until.map(|until| until.since(shared.clock.read())) {
+                None => thread::park(),
+                Some(Duration::ZERO) => return false,
+                Some(left) => thread::park_timeout(left),
+            }
+        }
     }
 
     /// Only in the child of a fork, where the pool's threads do not exist and may have held its lock: dropping it now
@@ -154,68 +267,14 @@ impl ResolverPool {
         self.0.forked.store(true, Ordering::SeqCst);
     }
 
-    /// Look-ups started and abandoned so far.
-    pub fn counts(&self) -> (u64, u64) {
-        let shared = &self.0.shared;
-        (shared.started.load(Ordering::SeqCst), shared.abandoned.load(Ordering::SeqCst))
-    }
-
-    /// What it has done and has.
+    /// What it has done and has. Waits for the pool's lock.
     pub fn stats(&self) -> ResolverStats {
-        let (started, abandoned) = self.counts();
-        let state = lock(&self.0.shared.state);
-        ResolverStats { started, abandoned, threads: state.threads, queued: state.wanted.queued() }
-    }
-}
-
-impl Owner {
-    /// Who is to be told what at once: the one who asks, if the answer is known, or those for whom no thread starts.
-    fn submit(&self, host: &str, port: u16, answer: oneshot::Sender<LookupResult>) -> Vec<(Waiter, LookupResult)> {
-        let waiter = Waiter::new(port, answer);
-        let mut dropped = Vec::new();
-        let mut state = lock(&self.shared.state);
-        if let Some(addresses) = state.known.find(host, port, self.shared.clock.read()) {
-            return vec![(waiter, Ok(addresses))];
-        }
-        if self.threads_max == 0 || state.closed {
-            return vec![(waiter, Err(LookupError::NoResolver))];
-        }
-        let wish = match state.wanted.add(host, waiter) {
-            Wish::Full(waiter) => {
-                self.shared.abandoned.fetch_add(state.wanted.drop_abandoned(&mut dropped), Ordering::SeqCst);
-                state.wanted.add(host, waiter)
-            }
-            wish => wish,
-        };
-        match wish {
-            Wish::Full(waiter) => return vec![(waiter, Err(LookupError::Busy))],
-            Wish::Joined => return Vec::new(),
-            Wish::Queued => {}
-        }
-        // One idle thread takes one name: with more names than idle threads another thread is wanted.
-        if state.wanted.queued() <= state.idle || state.threads >= self.threads_max {
-            self.shared.work.notify_one();
-            return Vec::new();
-        }
-        state.threads += 1;
-        drop(state);
-        if self.start_thread() {
-            return Vec::new();
-        }
-        let mut state = lock(&self.shared.state);
-        state.threads -= 1;
-        if state.threads > 0 {
-            // The other threads will come to it; with none, nobody would.
-            return Vec::new();
-        }
-        let failed = || Err(LookupError::Failed("no thread can be started".to_owned()));
-        state.wanted.take_last().into_iter().map(|waiter| (waiter, failed())).collect()
-    }
-
-    fn start_thread(&self) -> bool {
-        let (shared, resolver) = (self.shared.clone(), self.resolver.clone());
-        let builder = std::thread::Builder::new().name("valtron-resolve".to_owned()).stack_size(RESOLVER_STACK_BYTES);
-        descriptor::with_signals_blocked(|| builder.spawn(move || shared.work_on(&*resolver))).is_ok()
+        self.0.shared.with(|state| ResolverStats {
+            started: state.started,
+            abandoned: state.abandoned,
+            threads: state.threads,
+            queued: state.wanted.queued(),
+        })
     }
 }
 
@@ -230,21 +289,43 @@ impl Drop for Owner {
 
 impl Owner {
     fn close(&self) {
-        let queue = {
-            let mut state = lock(&self.shared.state);
+        let (queue, idle) = self.shared.with(|state| {
             state.closed = true;
-            state.wanted.drop_queued()
-        };
-        self.shared.work.notify_all();
+            (state.wanted.drop_queued(), std::mem::take(&mut state.idle))
+        });
+        idle.iter().for_each(Thread::unpark);
         // Outside the lock: each drop wakes a task.
         drop(queue);
     }
 }
 
 impl Shared {
-    fn work_on(&self, resolver: &dyn Resolver) {
+    fn with<R>(self: &Arc<Self>, work: impl FnOnce(&mut State) -> R) -> R {
+        self.state.with(work, |effect| self.effect(effect))
+    }
+
+    fn post(self: &Arc<Self>, request: Request) {
+        self.state.post(request, |effect| self.effect(effect));
+    }
+
+    fn effect(self: &Arc<Self>, effect: Effect) {
+        effect.answers.into_iter().for_each(|(waiter, result)| waiter.tell(&result));
+        effect.woken.iter().for_each(Thread::unpark);
+        if effect.starts_thread && !self.start_thread() {
+            let failure = Err(LookupError::Failed("no thread can be started".to_owned()));
+            self.with(State::no_thread).into_iter().for_each(|waiter| waiter.tell(&failure));
+        }
+    }
+
+    fn start_thread(self: &Arc<Self>) -> bool {
+        let shared = self.clone();
+        let builder = thread::Builder::new().name("valtron-resolve".to_owned()).stack_size(RESOLVER_STACK_BYTES);
+        descriptor::with_signals_blocked(|| builder.spawn(move || shared.work_on())).is_ok()
+    }
+
+    fn work_on(self: &Arc<Self>) {
         while let Some((host, port)) = self.next_name() {
-            let outcome = catch_unwind(AssertUnwindSafe(|| resolver.resolve_blocking(&host, port)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.resolver.resolve_blocking(&host, port)));
             let outcome = outcome.unwrap_or_else(|_| Err(LookupError::Failed("the resolver panicked".to_owned())));
             let waiters = self.keep(&host, &outcome);
             waiters.into_iter().for_each(|waiter| waiter.tell(&outcome));
@@ -252,40 +333,31 @@ impl Shared {
     }
 
     /// What is found is remembered; a failure is not. Returns who waits for it.
-    fn keep(&self, host: &str, outcome: &LookupResult) -> Vec<Waiter> {
-        let mut state = lock(&self.state);
-        if let Ok(addresses) = outcome {
-            state.known.keep(host, addresses, self.clock.read());
-        }
-        state.wanted.take(host)
+    fn keep(self: &Arc<Self>, host: &str, outcome: &LookupResult) -> Vec<Waiter> {
+        self.with(|state| {
+            if let Ok(addresses) = outcome {
+                state.known.keep(host, addresses, state.clock.read());
+            }
+            state.wanted.take(host)
+        })
     }
 
     /// The next name that somebody waits for. `None`: the thread has been counted out and ends.
-    fn next_name(&self) -> Option<(String, u16)> {
-        let mut dropped = Vec::new();
-        let mut state = lock(&self.state);
+    fn next_name(self: &Arc<Self>) -> Option<(String, u16)> {
+        let me = thread::current();
+        let idle_until = self.clock.read().after(RESOLVER_IDLE);
         loop {
-            let (next, abandoned) = state.wanted.next(&mut dropped);
-            self.abandoned.fetch_add(abandoned, Ordering::SeqCst);
-            if next.is_some() {
-                self.started.fetch_add(1, Ordering::SeqCst);
-                return next;
-            }
-            let (next, timed_out) = if state.closed { (state, true) } else { self.idle(state) };
-            state = next;
-            if timed_out && state.wanted.queued() == 0 {
-                state.threads -= 1;
-                self.ended.notify_all();
-                return None;
+            // Dropped outside the lock.
+            let mut dropped = Vec::new();
+            match self.with(|state| state.next_name(&me, idle_until, &mut dropped)) {
+                Next::Name(host, port) => return Some((host, port)),
+                Next::Sleep => thread::park_timeout(idle_until.since(self.clock.read())),
+                Next::End(closers) => {
+                    closers.iter().for_each(Thread::unpark);
+                    return None;
+                }
             }
         }
-    }
-
-    fn idle<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
-        state.idle += 1;
-        let (mut state, wait) = self.work.wait_timeout(state, RESOLVER_IDLE).unwrap_or_else(PoisonError::into_inner);
-        state.idle -= 1;
-        (state, wait.timed_out())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The resolver pool, with resolvers that do as they are told.
 
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{mpsc, Mutex};
 
 use super::super::RESOLVER_QUEUE_MAX;
 use super::*;
 use crate::synca::oneshot::{Received, Receiver};
+use crate::synca::sync::lock;
 use crate::synca::{Entry, TaskWaker, WakeQueue};
 use crate::valtron::clock::SystemClock;
 
@@ -145,6 +146,56 @@ fn failures_are_not_kept() {
     assert!(pool.resolver().resolve_blocking("b", 80).is_ok());
     assert!(matches!(pool.lookup("b", 80).try_recv(), Received::Value(Ok(_))));
     drop(began);
+}
+
+/// Goal: a poll that wants names waits for nobody who looks at the pool, and gets all the same what it wants when that
+/// one lets go. Method: ask while the lock is held, by this very thread, so that a wait would be for ever.
+#[test]
+fn a_held_pool_holds_nobody_up() {
+    let (pool, began, go) = gated(2);
+    let hold = |meanwhile: &mut dyn FnMut()| pool.0.shared.with(|_| meanwhile());
+    let mut asked = Vec::new();
+    hold(&mut || {
+        asked.extend(["a", "b", "a"].map(|name| pool.lookup(name, 80)));
+        assert!(asked.iter().all(|receiver| receiver.try_recv() == Received::Empty));
+    });
+    began.recv().expect("a or b");
+    began.recv().expect("the other");
+    go.send(()).expect("the gate");
+    go.send(()).expect("the gate");
+    assert!(asked.iter().all(|receiver| answer(receiver).is_ok()));
+    // The threads are idle or will be; what is known is told without them, unless it was forgotten before.
+    hold(&mut || asked.push(pool.lookup("a", 81)));
+    assert!(matches!(asked[3].try_recv(), Received::Value(Ok(_))));
+    hold(&mut || {
+        pool.forget("b");
+        asked.push(pool.lookup("b", 80));
+    });
+    assert_eq!(began.recv().expect("b again"), "b");
+    go.send(()).expect("the gate");
+    assert!(answer(&asked[4]).is_ok());
+    assert_eq!((pool.stats().started, pool.stats().threads), (3, 2));
+}
+
+/// Goal: closing waits for the threads, busy and idle, as long as it is told.
+#[test]
+fn closing_waits_for_threads() {
+    let (pool, began, go) = gated(2);
+    let first = pool.lookup("a", 80);
+    began.recv().expect("a");
+    assert!(!pool.close(Some(Duration::from_millis(1))), "one is busy");
+    go.send(()).expect("the gate");
+    assert!(pool.close(None));
+    assert!(answer(&first).is_ok());
+    assert_eq!((pool.stats().threads, answer(&pool.lookup("b", 80))), (0, Err(LookupError::NoResolver)));
+    assert_eq!(pool.lookup("a", 80).try_recv(), Received::Value(answer(&pool.lookup("a", 80))), "still known");
+
+    let (pool, began, go) = gated(2);
+    let both = [pool.lookup("a", 80), pool.lookup("b", 80)];
+    both.iter().for_each(|_| go.send(()).expect("the gate"));
+    both.iter().for_each(|_| drop(began.recv()));
+    assert!(both.iter().all(|receiver| answer(receiver).is_ok()));
+    assert!(pool.close(None), "idle threads are woken to end");
 }
 
 /// Goal: without threads there is no resolver; a panic is an answer and costs no thread; dropping the pool never

@@ -7,7 +7,7 @@ use loom::thread;
 use super::oneshot::{self, Received};
 use super::sync::atomic::{AtomicU32, Ordering};
 use super::sync::{lock, Arc, Mutex};
-use super::{Bell, Entry, ShardedQueue, TaskMutex, TaskWaker, WakeQueue};
+use super::{Bell, DelegationMutex, Entry, Serve, ShardedQueue, TaskMutex, TaskWaker, WakeQueue};
 
 /// A driver and its poller: a sticky flag under a lock stands for the eventfd.
 struct Driver {
@@ -179,5 +179,62 @@ fn loom_a_sharded_queue_loses_nothing() {
         all.sort_unstable();
         assert_eq!(all, [0, 1]);
         assert!(queue.is_empty());
+    });
+}
+
+/// Goal: what is posted is served by whoever has the lock, once, and nobody waits for it. Method: one holds the lock,
+/// two post; when all are done, all is served.
+#[test]
+fn loom_what_is_posted_is_served() {
+    struct Sum(u32);
+
+    impl Serve for Sum {
+        type Request = u32;
+        type Effect = u32;
+
+        fn serve(&mut self, request: u32) -> u32 {
+            self.0 += request;
+            request
+        }
+    }
+
+    loom::model(|| {
+        let state = Arc::new((DelegationMutex::new(Sum(0)), AtomicU32::new(0)));
+        let posting: Vec<_> = (1..=2)
+            .map(|n| {
+                let state = state.clone();
+                thread::spawn(move || {
+                    state.0.post(n, |effect| {
+                        state.1.fetch_add(effect, Ordering::SeqCst);
+                    });
+                })
+            })
+            .collect();
+        let count = |effect| {
+            state.1.fetch_add(effect, Ordering::SeqCst);
+        };
+        state.0.with(|_| thread::yield_now(), count);
+        posting.into_iter().for_each(|posting| posting.join().unwrap());
+        let sum = state.0.with(|sum| sum.0, |_| panic!("nothing was left"));
+        assert_eq!((sum, state.1.load(Ordering::SeqCst)), (3, 3));
+    });
+}
+
+/// Goal: an end that leaves is seen by the other, whatever that one does. Method: the receiver goes while the sender
+/// sends: the value comes back, or is taken, or goes with the channel.
+#[test]
+fn loom_oneshot_ends_meet() {
+    loom::model(|| {
+        let value = Arc::new(());
+        let (sender, receiver) = oneshot::channel();
+        let sent = value.clone();
+        let other = thread::spawn(move || drop(sender.send(sent)));
+        let taken = receiver.try_recv();
+        if matches!(taken, Received::Value(_)) {
+            assert_eq!(receiver.try_recv(), Received::Closed);
+        }
+        drop((taken, receiver));
+        other.join().unwrap();
+        assert_eq!(Arc::strong_count(&value), 1);
     });
 }

@@ -1,8 +1,9 @@
-//! What threads share: generational keys, wakers, one-shot channels. Atomics and locks come from [`sync`], which is
+//! What threads share: generational keys, wakers, one-shot channels, locks that a poll never waits for. Atomics and locks come from [`sync`], which is
 //! std or loom.
 
 mod bell;
 mod chunks;
+mod delegation;
 mod entry;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -14,6 +15,7 @@ mod waker;
 
 pub use bell::Bell;
 pub use chunks::Chunks;
+pub use delegation::{DelegationMutex, Serve};
 pub use entry::{Entry, EntryList};
 pub use sharded::ShardedQueue;
 pub use task_mutex::{TaskMutex, TaskMutexGuard};
