@@ -1,8 +1,7 @@
 //! What calls back into the host, and the jobs it takes.
 
-use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::answers;
@@ -10,7 +9,8 @@ use super::convert;
 use super::process;
 use super::types::*;
 use crate::client::{BodyBytes, Decision, Job, SpawnCallback, Status};
-use crate::synca::sync::lock;
+use crate::synca::sync::{lock, try_lock};
+use crate::synca::ShardedQueue;
 
 /// A host's pointer, which the library only carries.
 #[derive(Clone, Copy)]
@@ -109,69 +109,83 @@ impl Release {
 }
 
 /// The releases that wait for a driving call of their client, so that they run on a thread that expects them, and those
-/// still owed.
+/// still owed. A poll waits for nobody here, whatever other threads of the host lend meanwhile.
 #[derive(Default)]
-pub(super) struct Releases(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    queue: Vec<Release>,
-    /// Bodies that requests still have, by number.
-    lent: HashMap<u64, (Arc<Gate>, Release)>,
-    last: u64,
+pub(super) struct Releases {
+    queue: ShardedQueue<Release>,
+    /// What requests have, and may have given back since; each lender throws the latter out when they are many. For
+    /// [`close`](Self::close).
+    lent: Mutex<Ledger>,
 }
 
-/// Held while somebody looks at the bytes, which is for one step of a request at most. True: they are gone.
-type Gate = Mutex<bool>;
+#[derive(Default)]
+struct Ledger {
+    all: Vec<Arc<Lent>>,
+    /// Those in the list when it was last cleared up.
+    kept: usize,
+}
+
+/// A body in a request.
+struct Lent {
+    release: Release,
+    /// The bytes are gone. Held while somebody looks at them, which is for one step of a request at most.
+    gone: Mutex<bool>,
+    /// It is released, or will be: whoever sets this does it.
+    back: AtomicBool,
+}
+
+impl Lent {
+    /// True to one caller.
+    fn take_back(&self) -> bool {
+        !self.back.swap(true, Ordering::SeqCst)
+    }
+}
 
 impl Releases {
-    /// Empties the queue, with no lock held during the calls. For the end of a driving call.
+    /// Empties the queue, with no lock held during the calls. For the end of a driving call. What a worker gives back at
+    /// this very moment may stay for the next one.
     pub(super) fn drain(&self) {
+        let mut queue = Vec::new();
         loop {
-            let queue = std::mem::take(&mut lock(&self.0).queue);
+            self.queue.drain(&mut queue);
             if queue.is_empty() {
                 return;
             }
-            queue.into_iter().for_each(Release::call);
+            queue.drain(..).for_each(Release::call);
         }
     }
 
     /// The client is freed: takes every body back, also from a worker that is not done with it, so that none is
     /// released later, on a thread that is not the host's. Waits for a worker only while it sends from that very body.
     pub(super) fn close(&self) {
-        self.drain();
-        let lent = std::mem::take(&mut lock(&self.0).lent);
-        for (gate, release) in lent.into_values() {
-            *lock(&gate) = true;
-            release.call();
+        let lent = std::mem::take(&mut lock(&self.lent).all);
+        for lent in lent.into_iter().filter(|lent| lent.take_back()) {
+            *lock(&lent.gone) = true;
+            lent.release.call();
         }
-        self.drain();
+        let mut queue = Vec::new();
+        self.queue.drain_all(&mut queue);
+        queue.into_iter().for_each(Release::call);
     }
 
-    fn lend(&self, gate: &Arc<Gate>, release: Release) -> u64 {
-        let mut waiting = lock(&self.0);
-        waiting.last += 1;
-        let number = waiting.last;
-        waiting.lent.insert(number, (gate.clone(), release));
-        number
-    }
-
-    /// A request is done with a body.
-    fn give_back(&self, number: u64) {
-        let mut waiting = lock(&self.0);
-        // Not there any more: it was taken back.
-        if let Some((_, release)) = waiting.lent.remove(&number) {
-            waiting.queue.push(release);
+    fn lend(&self, lent: &Arc<Lent>) {
+        let mut ledger = lock(&self.lent);
+        if ledger.all.len() >= LENT_MIN + 2 * ledger.kept {
+            ledger.all.retain(|lent| !lent.back.load(Ordering::SeqCst));
+            ledger.kept = ledger.all.len();
         }
+        ledger.all.push(lent.clone());
     }
 }
 
+/// The list of lent bodies is cleared up at twice what it held after the last time, and so many: each costs O(1).
+const LENT_MIN: usize = 64;
+
 /// A body that stays the host's.
 pub(super) struct Borrowed {
-    release: Release,
-    gate: Arc<Gate>,
-    /// Its number once the request exists: now the release is owed. 0: not yet.
-    number: AtomicU64,
+    lent: Arc<Lent>,
+    /// The request exists: now the release is owed.
+    armed: AtomicBool,
     releases: Arc<Releases>,
 }
 
@@ -187,28 +201,33 @@ impl Borrowed {
         releases: Arc<Releases>,
     ) -> Self {
         let release = Release { callback, user: User(user), body, body_len };
-        Self { release, gate: Arc::default(), number: AtomicU64::new(0), releases }
+        let lent = Arc::new(Lent { release, gone: Mutex::default(), back: AtomicBool::new(false) });
+        Self { lent, armed: AtomicBool::new(false), releases }
     }
 
     pub(super) fn arm(&self) {
-        self.number.store(self.releases.lend(&self.gate, self.release), Ordering::SeqCst);
+        self.armed.store(true, Ordering::SeqCst);
+        self.releases.lend(&self.lent);
     }
 }
 
 impl BodyBytes for Borrowed {
     fn count(&self) -> usize {
-        self.release.body_len
+        self.lent.release.body_len
     }
 
     fn lend(&self, use_it: &mut dyn FnMut(&[u8])) -> bool {
-        let gone = lock(&self.gate);
+        let Some(gone) = try_lock(&self.lent.gone) else {
+            // It is being taken back.
+            return false;
+        };
         if *gone {
             return false;
         }
-        match self.release.body_len {
+        match self.lent.release.body_len {
             0 => use_it(&[]),
-            // SAFETY: promised to the constructor; the release waits for the gate, or for the last reference to this.
-            len => use_it(unsafe { std::slice::from_raw_parts(self.release.body, len) }),
+            // SAFETY: promised to the constructor; the release waits for `gone`, or for the last reference to this.
+            len => use_it(unsafe { std::slice::from_raw_parts(self.lent.release.body, len) }),
         }
         true
     }
@@ -216,9 +235,72 @@ impl BodyBytes for Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        let number = self.number.load(Ordering::SeqCst);
-        if number != 0 {
-            self.releases.give_back(number);
+        if self.armed.load(Ordering::SeqCst) && self.lent.take_back() {
+            self.releases.queue.push(self.lent.release);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts its calls in the place that `user` points to.
+    unsafe extern "C" fn count(user: *mut c_void, _: *const u8, _: usize) {
+        // SAFETY: the tests give a place that outlives the releases.
+        unsafe { (*user.cast::<AtomicBool>()).store(true, Ordering::SeqCst) };
+    }
+
+    fn borrowed(releases: &Arc<Releases>, called: &AtomicBool) -> Borrowed {
+        let user = std::ptr::from_ref(called).cast_mut().cast();
+        // SAFETY: no byte is borrowed.
+        unsafe { Borrowed::new(count, user, std::ptr::null(), 0, releases.clone()) }
+    }
+
+    fn called(place: &AtomicBool) -> bool {
+        place.swap(false, Ordering::SeqCst)
+    }
+
+    /// Goal: a request that is done with a body, and the driving call that releases it, wait for nobody who lends one
+    /// meanwhile, and each release comes once. Method: hold the list of lent bodies.
+    #[test]
+    fn giving_back_waits_for_no_lender() {
+        let (releases, place) = (Arc::new(Releases::default()), AtomicBool::new(false));
+        let unarmed = borrowed(&releases, &place);
+        drop(unarmed);
+        let [first, second] = [(); 2].map(|()| borrowed(&releases, &place));
+        first.arm();
+        second.arm();
+        let lender = lock(&releases.lent);
+        drop(first);
+        assert!(!called(&place), "in a driving call only");
+        releases.drain();
+        assert!(called(&place));
+        drop(lender);
+        assert!(second.lend(&mut |bytes| assert!(bytes.is_empty())));
+        releases.close();
+        assert!(called(&place), "taken back");
+        assert!(!second.lend(&mut |_| panic!("the bytes are gone")));
+        drop(second);
+        releases.close();
+        assert!(!called(&place), "once");
+    }
+
+    /// Goal: the list of lent bodies does not grow with the requests made. Method: many, one after the other, beside
+    /// some that last.
+    #[test]
+    fn what_came_back_is_forgotten() {
+        let (releases, place) = (Arc::new(Releases::default()), AtomicBool::new(false));
+        let last: Vec<_> = (0..10).map(|_| borrowed(&releases, &place)).collect();
+        last.iter().for_each(Borrowed::arm);
+        for _ in 0..10_000 {
+            borrowed(&releases, &place).arm();
+        }
+        assert!(lock(&releases.lent).all.len() <= LENT_MIN + 2 * last.len() + 1);
+        releases.drain();
+        assert!(called(&place));
+        drop(last);
+        releases.drain();
+        assert!(called(&place));
     }
 }

@@ -33,10 +33,14 @@ impl<T: Serve> DelegationMutex<T> {
         Self { posted: ShardedQueue::default(), pending: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
-    /// For a thread that may wait: `work` under the lock. Then what was posted meanwhile is served, and each `effect` is
-    /// done here, with the lock let go.
-    pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R, effect: impl FnMut(T::Effect)) -> R {
-        let result = work(&mut lock(&self.state));
+    /// For a thread that may wait: `work` under the lock, after all that was posted before. Then what was posted
+    /// meanwhile is served, and each `effect` is done here, with the lock let go.
+    pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R, mut effect: impl FnMut(T::Effect)) -> R {
+        let mut state = lock(&self.state);
+        let effects = if self.is_pending() { self.serve(&mut state) } else { Vec::new() };
+        let result = work(&mut state);
+        drop(state);
+        effects.into_iter().for_each(&mut effect);
         if self.is_pending() {
             self.settle(effect);
         }
@@ -54,14 +58,18 @@ impl<T: Serve> DelegationMutex<T> {
         self.pending.fetch_or(false, Ordering::SeqCst)
     }
 
-    fn settle(&self, mut effect: impl FnMut(T::Effect)) {
+    fn serve(&self, state: &mut T) -> Vec<T::Effect> {
+        self.pending.swap(false, Ordering::SeqCst);
         let mut posted = Vec::new();
+        // What lies in a part of the queue in which somebody pushes at this moment is for that one.
+        self.posted.drain(&mut posted);
+        posted.into_iter().map(|request| state.serve(request)).collect()
+    }
+
+    fn settle(&self, mut effect: impl FnMut(T::Effect)) {
         // Held: whoever holds it comes here afterwards.
         while let Some(mut state) = try_lock(&self.state) {
-            self.pending.swap(false, Ordering::SeqCst);
-            // What lies in a part of the queue in which somebody pushes at this moment is for that one.
-            self.posted.drain(&mut posted);
-            let effects: Vec<_> = posted.drain(..).map(|request| state.serve(request)).collect();
+            let effects = self.serve(&mut state);
             drop(state);
             effects.into_iter().for_each(&mut effect);
             if !self.is_pending() {
