@@ -142,8 +142,8 @@ impl Lent {
 }
 
 impl Releases {
-    /// Empties the queue, with no lock held during the calls. For the end of a driving call. What a worker gives back at
-    /// this very moment may stay for the next one.
+    /// Empties the queue, with no lock held during the calls. For the end of a driving call. What a worker gives back
+    /// at this very moment may stay for the next one.
     pub(super) fn drain(&self) {
         let mut queue = Vec::new();
         loop {

@@ -20,9 +20,9 @@ pub trait Serve {
 /// when it lets go. Requests that are posted while the lock is held may change places.
 pub struct DelegationMutex<T: Serve> {
     posted: ShardedQueue<T::Request>,
-    /// Something is posted. Changed and looked at by swaps alone, one chain: of a poster's swap and its look at the lock
-    /// after it, and a holder's release and its own swap after that, either the look finds the lock free, or the holder's
-    /// swap sees what was posted. Cleared only with the lock held.
+    /// Something is posted. Changed and looked at by swaps alone, one chain: of a poster's swap and its look at the
+    /// lock after it, and a holder's release and its own swap after that, either the look finds the lock free, or the
+    /// holder's swap sees what was posted. Cleared only with the lock held.
     pending: AtomicBool,
     state: Mutex<T>,
 }

@@ -1,5 +1,5 @@
-//! What threads share: generational keys, wakers, one-shot channels, locks that a poll never waits for. Atomics and locks come from [`sync`], which is
-//! std or loom.
+//! What threads share: generational keys, wakers, one-shot channels, locks that a poll never waits for. Atomics and
+//! locks come from [`sync`], which is std or loom.
 
 mod bell;
 mod chunks;
