@@ -121,3 +121,29 @@ fn what_comes_late_leaves_no_hole() {
         }
     }
 }
+
+/// Goal: a host that is at the lock when a phase's time is over costs the peer nothing that it sent in time; one that
+/// sent nothing has still run out of it, and the request's own time runs in any case. Method: hold the lock past the
+/// timeout.
+#[test]
+fn a_held_lock_is_not_the_peers_delay() {
+    let limit = Some(Duration::from_millis(100));
+    for seed in SEEDS {
+        for (rest, total, expected) in [
+            (Some("cdef"), None, Status::Ok),
+            (None, None, Status::TimeoutIdle),
+            (Some("cdef"), limit, Status::TimeoutTotal),
+        ] {
+            let mut world = World::new(seed);
+            let mut ops = vec![bytes("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab"), Op::AdvanceMs(50)];
+            ops.extend(rest.map(bytes));
+            world.script(ops);
+            let request = world.start(RequestConfig { idle_timeout: limit, total_timeout: total, ..get(URL) });
+            world.sim.advance(Duration::from_millis(20));
+            let held = request.hold();
+            world.sim.advance(Duration::from_secs(1));
+            drop(held);
+            assert_eq!(world.finish(&request).status, expected, "seed {seed}");
+        }
+    }
+}
