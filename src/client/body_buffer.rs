@@ -70,6 +70,11 @@ impl Piece {
     fn is_mostly_full(&self) -> bool {
         self.filled * 2 >= self.memory.len()
     }
+
+    /// It has the size of those that are lent, and is no copy.
+    fn is_lent(&self) -> bool {
+        self.memory.len() == PIECE_BYTES
+    }
 }
 
 /// A bounded queue of bytes.
@@ -145,14 +150,11 @@ impl BodyBuffer {
 
     /// Memory of full size to receive into, for [`push_piece`](Self::push_piece): what was emptied last, or new.
     pub fn lend(&mut self) -> Result<Piece, NoMemory> {
-        while self.pieces.len() > self.filled {
-            // One of another size was copied late, and has done its work.
-            let spare = self.pieces.pop_back().filter(|spare| spare.memory.len() == PIECE_BYTES);
-            if let Some(spare) = spare {
+        if self.pieces.len() > self.filled {
+            if let Some(spare) = self.pieces.pop_back() {
                 return Ok(spare);
             }
         }
-        self.grown = true;
         Piece::new(PIECE_BYTES)
     }
 
@@ -162,22 +164,25 @@ impl BodyBuffer {
             Some(last) => self.pieces.get_mut(last),
             None => self.small.as_mut(),
         };
-        if let Some(last) = last.filter(|last| last.left() >= piece.filled && !piece.is_mostly_full()) {
+        let few = !piece.is_mostly_full() || !piece.is_lent();
+        if let Some(last) = last.filter(|last| few && last.left() >= piece.filled) {
             self.len += last.append(piece.bytes());
             return self.keep(piece);
         }
         if piece.filled == 0 {
             return self.keep(piece);
         }
+        // What comes from here on lies behind it: a small first piece would lie before it.
+        self.grown = true;
         self.len += piece.filled;
         self.pieces.push_back(piece);
         self.pieces.swap(self.filled, self.pieces.len() - 1);
         self.filled += 1;
     }
 
-    /// As a spare, if there are not enough.
+    /// As a spare, if there are not enough. One of another size was copied late, and has done its work.
     fn keep(&mut self, mut piece: Piece) {
-        if self.pieces.len() - self.filled < self.spares_max {
+        if piece.is_lent() && self.pieces.len() - self.filled < self.spares_max {
             piece.filled = 0;
             self.pieces.push_back(piece);
         }
@@ -315,6 +320,37 @@ mod tests {
         assert!(after.len() <= 256 / 64 + SPARE_PIECES);
         assert!(buffer.consume(256 * 1024) && buffer.is_empty() && buffer.peek().is_empty());
         assert_eq!(addresses(&buffer), after);
+    }
+
+    /// Goal: what was copied late, little or nothing, comes in its place, and leaves no hole behind for later bytes.
+    /// Method: copies between pushes; what is peeked is never empty before the end.
+    #[test]
+    fn late_copies_leave_no_hole() {
+        let mut buffer = BodyBuffer::new(256 * 1024);
+        let all: Vec<u8> = (0..2_000_000u32).map(|n| (n * 7) as u8).collect();
+        let (mut at, mut out) = (0, Vec::new());
+        for step in 0.. {
+            let part = &all[at..(at + 4_096).min(all.len())];
+            match step % 3 {
+                0 => buffer.push_piece(Piece::of(&[]).unwrap()),
+                1 => buffer.push_piece(Piece::of(part).unwrap()),
+                _ => buffer.push(part).unwrap(),
+            }
+            at += if step % 3 == 0 { 0 } else { part.len() };
+            let memory: usize = buffer.pieces.iter().map(|piece| piece.memory.len()).sum();
+            assert!(memory <= buffer.len() * 2 + (256 / 64 + SPARE_PIECES + 1) * PIECE_BYTES);
+            while buffer.len() > 100_000 || at == all.len() && !buffer.is_empty() {
+                let bytes = buffer.peek();
+                assert!(!bytes.is_empty(), "{} of {}", out.len(), buffer.len());
+                let count = bytes.len().min(5_000);
+                out.extend_from_slice(&bytes[..count]);
+                buffer.consume(count);
+            }
+            if at == all.len() {
+                break;
+            }
+        }
+        assert!(out == all);
     }
 
     /// Goal: peeked memory does not move while bytes arrive. Method: compare the address before and after many

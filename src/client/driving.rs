@@ -41,8 +41,9 @@ impl Client {
     /// Runs what is ready, within a budget (zero: one turn), and never blocks.
     pub fn poll(&self, budget: Duration) -> Result<PollInfo, Status> {
         self.0.usable()?;
+        let tended = self.0.tend_spare_lanes(1);
         let turn = match &self.0.drive {
-            Drive::Inline(driven) => self.0.poll_driven(driven, budget)?,
+            Drive::Inline(driven) => self.0.poll_driven(driven, budget, tended)?,
             #[cfg(feature = "multi")]
             Drive::Workers { driver, host_poller, .. } => {
                 let _driving = Seat::new(try_driver(driver)?, &self.0.host.passengers);
@@ -50,11 +51,10 @@ impl Client {
                 // Takes the signal away before the host looks at what it told of: the handle is readable again only
                 // for what comes later.
                 let _ = host_poller.wait(Some(Duration::ZERO), &mut Vec::new());
-                self.0.hitches.count(self.0.clock_now().since(begun));
+                self.0.hitches.count(tended + self.0.clock_now().since(begun));
                 Turn::default()
             }
         };
-        self.0.tend_spare_lanes();
         self.0.pump();
         self.0.usable()?;
         Ok(self.0.poll_info(turn))
@@ -90,7 +90,7 @@ impl Client {
                 (None, Drive::Workers { .. }) => None,
             };
             if let Some(driven) = driven {
-                match self.0.poll_driven(driven, budget) {
+                match self.0.poll_driven(driven, budget, Duration::ZERO) {
                     Ok(_) => {}
                     Err(Status::Busy) => return Ok(shared.info()),
                     Err(status) => return Err(status),
@@ -213,16 +213,18 @@ impl Driven {
 }
 
 impl Inner {
-    /// One poll of an executor: turns and the host's answers, until nothing is left or the budget is spent.
-    fn poll_driven(&self, driven: &Arc<Driven>, budget: Duration) -> Result<Turn, Status> {
+    /// One poll of an executor: turns and the host's answers, until nothing is left or the budget is spent, of which
+    /// some may be `spent` before.
+    fn poll_driven(&self, driven: &Arc<Driven>, budget: Duration, mut spent: Duration) -> Result<Turn, Status> {
         let start = self.clock_now();
-        let mut spent = Duration::ZERO;
+        // No budget at all is one whole turn.
+        let least = budget.min(Duration::from_nanos(1));
         loop {
             let mut turn = {
                 let mut place = driven.try_executor()?;
                 let executor = place.as_mut().ok_or(Status::Shutdown)?;
                 let begun = self.clock_now();
-                let turn = executor.run_once(budget.saturating_sub(spent));
+                let turn = executor.run_once(budget.saturating_sub(spent).max(least));
                 spent += self.clock_now().since(begun);
                 turn
             };
@@ -252,7 +254,7 @@ impl Inner {
         let mut looked = false;
         let mut passenger = None;
         loop {
-            self.tend_spare_lanes();
+            self.tend_spare_lanes(usize::MAX);
             let turn = {
                 let mut place = match driven.try_executor() {
                     Ok(place) => place,
@@ -379,7 +381,7 @@ impl Inner {
                 self.asleep.store(false, Ordering::SeqCst);
                 return Ok(Reason::Time);
             }
-            self.tend_spare_lanes();
+            self.tend_spare_lanes(usize::MAX);
             let waited = host_poller.wait(sooner(left, self.until_tending()), &mut woken);
             self.asleep.store(false, Ordering::SeqCst);
             drop(_driving);

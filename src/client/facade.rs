@@ -1,11 +1,14 @@
 //! A client: what the C API wraps. It owns the lanes, hands requests to them, and answers the host.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 mod lanes;
+mod spare;
+#[cfg(test)]
+mod tests;
 
 use super::config::{ClientConfig, RequestConfig};
 use super::error::{Argument, HttpClientError, Phase};
@@ -18,22 +21,16 @@ use super::questions::{Decision, Job, SpawnCallback, SpawnInfo};
 use super::request::{HeadKind, HeadRecord, RequestInfo, RequestShared, Stop, TraceEntry};
 use super::status::Status;
 use lanes::{start, system, Maker, Recorded};
+use spare::Spare;
 
 use crate::net::{DescriptorLedger, OsNet, ResolverPool, SystemResolver};
-use crate::synca::sync::{lock, try_lock};
+use crate::synca::sync::lock;
 use crate::tls::{TlsConfig, TlsSettings};
 use crate::valtron::clock::SystemClock;
 use crate::valtron::poller::{self, Poller};
 use crate::valtron::time::{Clock, Instant};
 use crate::valtron::{Executor, ExecutorStats};
 
-/// Executors kept for `perform` between two calls; more threads than this at once make and drop their own.
-const SPARE_LANES_MAX: usize = 64;
-
-/// How often lanes that nobody drives are looked after, in calls that drive others.
-const TEND_INTERVAL: Duration = Duration::from_secs(1);
-/// The same at most, when deadlines of idle connections come thick.
-const TEND_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// What the end of a freed request may cost the call that frees it; it takes some steps of its task and its children.
 const FREE_BUDGET: Duration = Duration::from_millis(1);
 
@@ -106,8 +103,8 @@ pub(super) struct Inner {
     pub drive: Drive,
     maker: Maker,
     pub spawn_callback: Option<SpawnCallback>,
-    /// Lanes of `perform`, not in use. Last in, first out: the last one's connections are the warmest.
-    spare: Mutex<Vec<Arc<Driven>>>,
+    /// Lanes of `perform`, not in use.
+    spare: Spare,
     /// Lanes of `perform`, by the request they carry.
     bound: Mutex<HashMap<u64, Arc<Driven>>>,
     pub closed: AtomicBool,
@@ -122,8 +119,6 @@ pub(super) struct Inner {
     /// A request that may not be sent twice is new: its lane looks for dead connections before it takes one.
     pub look_first: AtomicBool,
     pub hitches: Hitches,
-    /// When spare lanes are looked after again, in nanoseconds of the client's clock.
-    tend_at: AtomicU64,
 }
 
 /// See the module. Cheap to clone.
@@ -163,7 +158,7 @@ impl Client {
             drive,
             maker,
             spawn_callback: config.spawn_callback,
-            spare: Mutex::default(),
+            spare: Spare::default(),
             bound: Mutex::default(),
             closed: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
@@ -172,7 +167,6 @@ impl Client {
             handle_used,
             look_first: AtomicBool::new(false),
             hitches: Hitches::default(),
-            tend_at: AtomicU64::new(0),
         })))
     }
 
@@ -280,6 +274,7 @@ impl Client {
             if live {
                 // Nobody else may ever drive this lane again: its connection is closed here.
                 driven.tend(FREE_BUDGET);
+                self.0.host.passengers.wake();
             }
             self.0.spare(driven);
         }
@@ -288,11 +283,7 @@ impl Client {
     /// Ends a wait, or the next one.
     pub fn wakeup(&self) {
         self.0.woken.store(true, Ordering::SeqCst);
-        match &self.0.drive {
-            Drive::Inline(driven) => driven.lane.executor.notify(),
-            #[cfg(feature = "multi")]
-            Drive::Workers { host_poller, .. } => host_poller.notify(),
-        }
+        self.0.interrupt();
     }
 
     /// What the host may put in its own loop.
@@ -355,7 +346,7 @@ impl Client {
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::SeqCst);
         self.0.host.clear();
-        lock(&self.0.spare).clear();
+        self.0.drop_spare_lanes();
         lock(&self.0.bound).clear();
         match &self.0.drive {
             Drive::Inline(driven) => {
@@ -441,12 +432,13 @@ impl Inner {
         Ok(Passenger { host: &self.host, place, _descriptors: None, poller })
     }
 
-    /// An executor for one call of `perform`.
-    pub fn lend(&self) -> Result<Arc<Driven>, HttpClientError> {
-        if let Some(driven) = lock(&self.spare).pop() {
-            return Ok(driven);
+    /// Ends the sleep of whoever drives what is not `perform`ed.
+    fn interrupt(&self) {
+        match &self.drive {
+            Drive::Inline(driven) => driven.lane.executor.notify(),
+            #[cfg(feature = "multi")]
+            Drive::Workers { host_poller, .. } => host_poller.notify(),
         }
-        self.maker.driven(&self.host)
     }
 
     /// The lane that carries a performed request.
@@ -469,60 +461,13 @@ impl Inner {
         lock(&self.bound).remove(&request)
     }
 
-    /// Looks after the lanes that nobody drives, now and then: idle connections that died or grew old are closed. Every
-    /// driving call does this; without one, no thread of ours would have the time.
-    pub fn tend_spare_lanes(&self) {
-        let now = self.clock_now();
-        let due = self.tend_at.load(Ordering::Relaxed);
-        if now.as_nanos() < due {
-            return;
-        }
-        let mut next = now.after(TEND_INTERVAL);
-        // A thread that performs has them at this moment: the next call looks again.
-        let Some(spare) = try_lock(&self.spare) else { return };
-        let idle: Vec<_> = spare.iter().filter(|one| !one.lane.context.pool.is_empty()).cloned().collect();
-        drop(spare);
-        for driven in idle {
-            driven.tend(Duration::ZERO);
-            next = driven.lane.executor.next_deadline().map_or(next, |at| at.min(next));
-        }
-        // Not sooner than this: a lane that another thread holds keeps its deadline.
-        let next = next.max(now.after(TEND_INTERVAL_MIN));
-        self.tend_at.store(next.as_nanos(), Ordering::Relaxed);
-    }
-
-    /// How long a driving call may sleep before it looks after the lanes that nobody drives.
-    pub fn until_tending(&self) -> Option<Duration> {
-        let spare = lock(&self.spare);
-        let deadlines = spare.iter().filter_map(|driven| driven.lane.executor.next_deadline());
-        let now = self.clock_now();
-        deadlines.min().map(|at| at.max(now.after(TEND_INTERVAL_MIN)).since(now))
-    }
-
-    /// Keeps a lane for the next `perform`.
-    pub fn spare(&self, driven: Arc<Driven>) {
-        if self.closed.load(Ordering::SeqCst) {
-            return;
-        }
-        let mut spare = lock(&self.spare);
-        if spare.len() < SPARE_LANES_MAX {
-            spare.push(driven);
-        }
-    }
-
-    /// Drops the lanes that nobody uses.
-    pub fn drop_spare_lanes(&self) {
-        let spare = std::mem::take(&mut *lock(&self.spare));
-        drop(spare);
-    }
-
     /// The counts of all executors, as of the last turn of each.
     pub fn executor_stats(&self) -> ExecutorStats {
         let mut sum = ExecutorStats::default();
         for lane in self.lanes() {
             sum += lane.executor.stats();
         }
-        for driven in self.bound_lanes().iter().chain(lock(&self.spare).iter()) {
+        for driven in self.bound_lanes().iter().chain(self.spare.lanes().iter()) {
             sum += driven.lane.executor.stats();
         }
         sum += *lock(&self.maker.retired);
@@ -538,7 +483,7 @@ impl Inner {
         };
         self.lanes().iter().for_each(&mut offer);
         self.bound_lanes().iter().for_each(|driven| offer(&driven.lane));
-        lock(&self.spare).iter().for_each(|driven| offer(&driven.lane));
+        self.spare.lanes().iter().for_each(|driven| offer(&driven.lane));
         longest
     }
 

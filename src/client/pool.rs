@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::hitches::StepKind;
 use super::target::Origin;
 use crate::net::Net;
-use crate::synca::sync::lock;
+use crate::synca::sync::{lock, try_lock};
 use crate::synca::{Entry, EntryList, TaskWaker};
 use crate::valtron::poller::WatchList;
 use crate::valtron::time::Instant;
@@ -136,6 +136,17 @@ impl<N: Net> Pool<N> {
     /// Idle connections.
     pub fn len(&self) -> usize {
         lock(&self.inner).idle.len()
+    }
+
+    /// What a task does that looks after it on another thread, for as long as the result lives.
+    #[cfg(test)]
+    pub fn hold(&self) -> impl Sized + '_ {
+        lock(&self.inner)
+    }
+
+    /// No idle connections; or somebody is busy with them just now. Waits for nobody.
+    pub fn seems_empty(&self) -> bool {
+        try_lock(&self.inner).is_none_or(|inner| inner.idle.is_empty())
     }
 
     /// No idle connections.

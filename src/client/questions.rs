@@ -4,7 +4,7 @@
 //! answers, from any thread, wakes it. So no callback ever runs inside a task, and an unanswered question needs
 //! nobody's care.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -201,17 +201,52 @@ pub struct Desk {
 /// A question that is not answered.
 struct Open {
     question: Arc<QuestionShared>,
-    /// It lies among the unpulled.
-    unpulled: bool,
+    place: Place,
 }
 
+/// Where a question lies, by its turn there.
+#[derive(Clone, Copy)]
+enum Place {
+    Unasked(u64),
+    Unpulled(u64),
+    /// The host knows of it.
+    Told,
+}
+
+/// Neither list holds a question that was answered or withdrawn, so that they end with the host's requests, however
+/// rarely it comes to look.
 #[derive(Default)]
 struct DeskInner {
     open: HashMap<u64, Open>,
-    /// For the callback.
-    unasked: VecDeque<u64>,
-    /// For the pull form.
-    unpulled: VecDeque<u64>,
+    /// For the callback, in order.
+    unasked: BTreeMap<u64, u64>,
+    /// For the pull form, in order.
+    unpulled: BTreeMap<u64, u64>,
+    last_turn: u64,
+}
+
+impl DeskInner {
+    fn turn(&mut self) -> u64 {
+        self.last_turn += 1;
+        self.last_turn
+    }
+
+    /// Takes a question out of the list in which it lies.
+    fn unlist(&mut self, place: Place) {
+        match place {
+            Place::Unasked(turn) => self.unasked.remove(&turn),
+            Place::Unpulled(turn) => self.unpulled.remove(&turn),
+            Place::Told => None,
+        };
+    }
+
+    /// The oldest of a list, from now on told.
+    fn first(&mut self, list: fn(&mut Self) -> &mut BTreeMap<u64, u64>) -> Option<Arc<QuestionShared>> {
+        let (_, id) = list(self).pop_first()?;
+        let open = self.open.get_mut(&id)?;
+        open.place = Place::Told;
+        Some(open.question.clone())
+    }
 }
 
 impl Desk {
@@ -237,10 +272,12 @@ impl Desk {
     pub fn ask(self: &Arc<Self>, info: SpawnInfo, work: Option<Work>, waker: TaskWaker) -> Question {
         let job = Arc::new(Job::new(work, waker.clone(), self, info.request));
         let shared = Arc::new(QuestionShared { info, job, waker, decision: Mutex::new(None) });
-        let mut inner = lock(&self.inner);
-        inner.unasked.push_back(shared.info.spawn_id);
-        inner.open.insert(shared.info.spawn_id, Open { question: shared.clone(), unpulled: false });
-        self.unasked.store(inner.unasked.len(), Ordering::SeqCst);
+        let (id, mut inner) = (shared.info.spawn_id, lock(&self.inner));
+        let turn = inner.turn();
+        inner.unasked.insert(turn, id);
+        let before = inner.open.insert(id, Open { question: shared.clone(), place: Place::Unasked(turn) });
+        before.into_iter().for_each(|before| inner.unlist(before.place));
+        self.count(&inner);
         Question { shared, desk: self.clone() }
     }
 
@@ -261,10 +298,9 @@ impl Desk {
         loop {
             let question = {
                 let mut inner = lock(&self.inner);
-                let Some(id) = inner.unasked.pop_front() else { return answered };
-                self.unasked.store(inner.unasked.len(), Ordering::SeqCst);
-                let Some(open) = inner.open.get(&id) else { continue };
-                open.question.clone()
+                let Some(question) = inner.first(|inner| &mut inner.unasked) else { return answered };
+                self.count(&inner);
+                question
             };
             if !(self.live)(question.info.request) {
                 continue;
@@ -287,12 +323,9 @@ impl Desk {
         while self.unpulled() > 0 {
             let question = {
                 let mut inner = lock(&self.inner);
-                let id = inner.unpulled.pop_front()?;
-                // It was answered meanwhile; or it was answered, and another step of it lies further behind.
-                let Some(open) = inner.open.get_mut(&id).filter(|open| open.unpulled) else { continue };
-                open.unpulled = false;
-                self.unpulled.fetch_sub(1, Ordering::SeqCst);
-                open.question.clone()
+                let question = inner.first(|inner| &mut inner.unpulled)?;
+                self.count(&inner);
+                question
             };
             if (self.live)(question.info.request) {
                 return Some(question.info.clone());
@@ -321,18 +354,14 @@ impl Desk {
 
     /// Puts a question in the pull queue, unless it was answered or withdrawn meanwhile.
     fn lay_out(&self, question: &Arc<QuestionShared>) -> bool {
-        let mut inner = lock(&self.inner);
-        let id = question.info.spawn_id;
+        let (id, mut inner) = (question.info.spawn_id, lock(&self.inner));
+        let turn = inner.turn();
         let Some(open) = inner.open.get_mut(&id).filter(|open| Arc::ptr_eq(&open.question, question)) else {
             return false;
         };
-        open.unpulled = true;
-        if self.unpulled() == 0 {
-            // What lies there was answered without being pulled.
-            inner.unpulled.clear();
-        }
-        inner.unpulled.push_back(id);
-        self.unpulled.fetch_add(1, Ordering::SeqCst);
+        open.place = Place::Unpulled(turn);
+        inner.unpulled.insert(turn, id);
+        self.count(&inner);
         true
     }
 
@@ -358,10 +387,80 @@ impl Desk {
         if !inner.open.get(&id).is_some_and(|open| Arc::ptr_eq(&open.question, question)) {
             return false;
         }
-        let unpulled = inner.open.remove(&id).is_some_and(|open| open.unpulled);
-        self.unpulled.fetch_sub(usize::from(unpulled), Ordering::SeqCst);
+        if let Some(open) = inner.open.remove(&id) {
+            inner.unlist(open.place);
+            self.count(&inner);
+        }
         self.jobs_taken.fetch_add(u64::from(decision == Some(Decision::Take)), Ordering::SeqCst);
         *lock(&question.decision) = decision;
         true
+    }
+
+    /// How long the lists are, of those to be asked and to be pulled.
+    #[cfg(test)]
+    pub fn listed(&self) -> (usize, usize) {
+        let inner = lock(&self.inner);
+        (inner.unasked.len(), inner.unpulled.len())
+    }
+
+    fn count(&self, inner: &DeskInner) {
+        self.unasked.store(inner.unasked.len(), Ordering::SeqCst);
+        self.unpulled.store(inner.unpulled.len(), Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synca::{Entry, WakeQueue};
+
+    fn ask(desk: &Arc<Desk>, spawn_id: u64, step: u32) -> Question {
+        let waker = TaskWaker::new(Entry::new(0, 1), WakeQueue::new(Box::new(|| {})));
+        let kind = SpawnKind::TlsUpgrade;
+        let text = "a.test".into();
+        let info = SpawnInfo { spawn_id, request: 1, user_data: 0, kind, step, http_status: 0, port: 0, text };
+        desk.ask(info, None, waker)
+    }
+
+    /// Goal: a host that never looks, or that leaves one question lying, costs no memory: of those that were answered
+    /// in its stead or withdrawn nothing stays, and no look goes through them. Method: many, beside one that stays.
+    #[test]
+    fn what_is_over_is_not_listed() {
+        let desk = Arc::new(Desk::new(|_| true));
+        let stays = ask(&desk, desk.new_id(), 0);
+        for _ in 0..1_000 {
+            assert_eq!(ask(&desk, desk.new_id(), 0).expire(), Decision::Run);
+            assert_eq!(desk.listed(), (1, 0));
+        }
+        assert_eq!(desk.pump(None, |_| {}), 0);
+        for _ in 0..1_000 {
+            let question = ask(&desk, desk.new_id(), 0);
+            desk.pump(None, |_| {});
+            assert_eq!((desk.listed(), desk.unpulled()), ((0, 2), 2));
+            drop(question);
+            assert_eq!((desk.listed(), desk.unpulled()), ((0, 1), 1));
+        }
+        assert_eq!(desk.next().map(|info| info.spawn_id), Some(1));
+        assert!(desk.next().is_none() && stays.decision().is_none());
+    }
+
+    /// Goal: each question is put to the host once, also if the step before it was answered unasked, by its id. Method:
+    /// two steps of one handshake, of which the callback is told.
+    #[test]
+    fn a_step_is_asked_once() {
+        let desk = Arc::new(Desk::new(|_| true));
+        let id = desk.new_id();
+        let first = ask(&desk, id, 0);
+        assert!(desk.decide(id, Decision::Take).is_ok_and(|job| job.is_some()));
+        drop(first);
+        let _second = ask(&desk, id, 1);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tells = told.clone();
+        let callback: SpawnCallback = Box::new(move |info, _| {
+            lock(&tells).push(info.step);
+            Decision::Later
+        });
+        assert_eq!(desk.pump(Some(&callback), |_| {}), 0);
+        assert_eq!(*lock(&told), [1]);
     }
 }

@@ -392,10 +392,14 @@ impl<N: Net> HttpRequestTask<N> {
         }
     }
 
+    /// The request's own deadline, if this task is the one that keeps it.
+    fn total(&self) -> Option<Instant> {
+        self.core.plan.deadline.filter(|_| self.machine.keeps_time())
+    }
+
     /// A deadline has passed: the request's own before the phase's.
     fn timed_out(&self, now: Instant) -> Option<HttpClientError> {
-        let total = self.core.plan.deadline.filter(|_| self.machine.keeps_time());
-        let (status, phase) = if total.is_some_and(|deadline| now >= deadline) {
+        let (status, phase) = if self.total().is_some_and(|deadline| now >= deadline) {
             (Status::TimeoutTotal, self.machine.phase())
         } else if self.core.deadline.is_some_and(|deadline| now >= deadline) {
             self.machine.timeout()
@@ -403,6 +407,12 @@ impl<N: Net> HttpRequestTask<N> {
             return None;
         };
         Some(HttpClientError::plain(status, phase))
+    }
+
+    /// The request's own deadline has passed.
+    fn total_over(&self) -> Option<HttpClientError> {
+        let now = self.core.context.net.now();
+        self.total().filter(|deadline| now >= *deadline).and_then(|_| self.timed_out(now))
     }
 
     fn end(&mut self, result: Result<(), HttpClientError>) -> Option<Status2<N>> {
@@ -473,26 +483,25 @@ impl<N: Net> TaskIterator for HttpRequestTask<N> {
 impl<N: Net> HttpRequestTask<N> {
     /// Waits for this, and for the deadlines.
     fn pending(&self, wait: Wait) -> Status2<N> {
-        let total = self.core.plan.deadline.filter(|_| self.machine.keeps_time());
-        let wait = wait.no_later_than(self.core.deadline).no_later_than(total);
+        let wait = wait.no_later_than(self.core.deadline).no_later_than(self.total());
         TaskStatus::Pending(RequestPending { state: self.machine.state(), wait })
     }
 
-    /// The host holds a lock: waits until it is free, or goes on if it is.
+    /// The host holds a lock: waits until it is free, or goes on if it is. The phase's clock is looked at after that:
+    /// what the peer sent in time counts, though nobody could take it.
     fn shut(&self, which: Shut) -> Status2<N> {
         let Some(waker) = &self.core.waker else { return TaskStatus::Init };
         let waits = match (which, &self.machine) {
             (Shut::Stream, Machine::ReceivingBody(state)) => state.stream.wake_when_free(waker),
             _ => self.core.shared.wake_when_free(waker),
         };
-        match (waits, &self.ending) {
-            (false, _) => TaskStatus::Init,
-            // Its time is over in any case.
-            (true, Some(_)) => {
-                TaskStatus::Pending(RequestPending { state: self.machine.state(), wait: Wait::EXTERNAL })
-            }
-            (true, None) => self.pending(Wait::EXTERNAL),
+        if !waits {
+            return TaskStatus::Init;
         }
+        // Of one that has ended the time is over in any case.
+        let total = self.total().filter(|_| self.ending.is_none());
+        let wait = Wait::EXTERNAL.no_later_than(total);
+        TaskStatus::Pending(RequestPending { state: self.machine.state(), wait })
     }
 
     fn step(&mut self) -> Option<Status2<N>> {
@@ -547,7 +556,7 @@ impl<N: Net> HttpRequestTask<N> {
                 }
                 Ok(Move::Shut(machine, which)) => {
                     self.machine = machine;
-                    if let Some(error) = self.timed_out(self.core.context.net.now()) {
+                    if let Some(error) = self.total_over() {
                         return self.end(Err(error));
                     }
                     return Some(self.shut(which));
@@ -560,10 +569,8 @@ impl<N: Net> HttpRequestTask<N> {
                 Err(error) => return self.end(Err(error)),
             }
         }
-        if self.core.plan.deadline.is_some_and(|deadline| self.core.context.net.now() >= deadline) {
-            if let Some(error) = self.timed_out(self.core.context.net.now()) {
-                return self.end(Err(error));
-            }
+        if let Some(error) = self.total_over() {
+            return self.end(Err(error));
         }
         Some(TaskStatus::Init)
     }

@@ -309,7 +309,7 @@ impl Executor {
         turn.work_left = self.has_work();
         turn.next_deadline = self.next_deadline();
         self.shared.published.set(&self.stats);
-        self.shared.published.set_next_deadline(turn.next_deadline);
+        self.shared.published.set_next_deadline(if turn.work_left { Some(now) } else { turn.next_deadline });
         self.signal_host();
         turn
     }

@@ -70,7 +70,7 @@ pub(super) struct Published {
     panics: AtomicU64,
     events: AtomicU64,
     deadlines: AtomicU64,
-    /// Nanoseconds of the earliest deadline; all ones: none.
+    /// Nanoseconds of the earliest deadline, or of the last turn if it left work; all ones: none.
     next_deadline: AtomicU64,
 }
 
@@ -314,7 +314,7 @@ impl ExecutorHandle {
         self.shared.published.read()
     }
 
-    /// The earliest deadline as of the executor's last turn. Any thread.
+    /// The earliest deadline as of the executor's last turn; the time of that turn if it left work. Any thread.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.shared.published.next_deadline()
     }

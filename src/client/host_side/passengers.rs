@@ -39,6 +39,12 @@ impl Passengers {
         }
     }
 
+    /// How many wait, or are about to.
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
     /// Something happened to a request, or a driver let go. Waits for nobody.
     pub fn wake(&self) {
         // A passenger boards, and then tries to drive and looks for what it waits for; a driver lets go, or an event is

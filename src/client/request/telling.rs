@@ -205,6 +205,9 @@ impl RequestShared {
 
     /// Body bytes came. `Ok(false)`: none was taken, as with [`told`](Self::told).
     pub fn push_body(&self, bytes: &[u8]) -> Result<bool, NoMemory> {
+        if bytes.is_empty() {
+            return Ok(true);
+        }
         let was_empty = {
             let Some(mut inner) = self.try_inner() else { return Ok(false) };
             let was_empty = inner.body.is_empty();
@@ -212,7 +215,7 @@ impl RequestShared {
             inner.body_received += bytes.len() as u64;
             was_empty
         };
-        if was_empty && !bytes.is_empty() {
+        if was_empty {
             self.raise_later(event_flags::BODY);
         }
         Ok(true)

@@ -91,3 +91,59 @@ fn a_held_lock_costs_no_polls() {
         }
     }
 }
+
+/// Goal: a body is whole also if the host had the lock when its first bytes came, or when nothing came: that leaves no
+/// hole in its buffer. Method: a body of several pieces of memory in small parts, read at its end; the host is at
+/// the lock again and again, from the start or some part on, for one part or until the end.
+#[test]
+fn what_comes_late_leaves_no_hole() {
+    let body = "0123456789".repeat(25_000);
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    for seed in SEEDS {
+        for (busy, after, briefly) in (0..24u32).map(|case| (case % 2 + 1, case / 4, case / 2 % 2 == 1)) {
+            let mut world = World::new(seed);
+            let (head, rest) = answer.as_bytes().split_at(answer.len() - body.len());
+            let parts = std::iter::once(head).chain(rest.chunks(3_001));
+            world.script(parts.flat_map(|part| [bytes(part), Op::AdvanceMs(1)]).collect());
+            let request = world.start(get(URL));
+            world.sim.advance(Duration::from_millis(after.into()));
+            request.set_busy(busy);
+            if briefly {
+                world.sim.advance(Duration::from_millis(1));
+                request.set_busy(0);
+            }
+            world.sim.advance(Duration::from_secs(1));
+            assert!(request.is_terminal());
+            let mut seen = vec![0; body.len() + 1];
+            let count = request.read(&mut seen);
+            assert_eq!(count, Ok(body.len()), "seed {seed}, {busy} of 3 after {after} ms, briefly: {briefly}");
+            assert!(seen.starts_with(body.as_bytes()));
+        }
+    }
+}
+
+/// Goal: a host that is at the lock when a phase's time is over costs the peer nothing that it sent in time; one that
+/// sent nothing has still run out of it, and the request's own time runs in any case. Method: hold the lock past the
+/// timeout.
+#[test]
+fn a_held_lock_is_not_the_peers_delay() {
+    let limit = Some(Duration::from_millis(100));
+    for seed in SEEDS {
+        for (rest, total, expected) in [
+            (Some("cdef"), None, Status::Ok),
+            (None, None, Status::TimeoutIdle),
+            (Some("cdef"), limit, Status::TimeoutTotal),
+        ] {
+            let mut world = World::new(seed);
+            let mut ops = vec![bytes("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab"), Op::AdvanceMs(50)];
+            ops.extend(rest.map(bytes));
+            world.script(ops);
+            let request = world.start(RequestConfig { idle_timeout: limit, total_timeout: total, ..get(URL) });
+            world.sim.advance(Duration::from_millis(20));
+            let held = request.hold();
+            world.sim.advance(Duration::from_secs(1));
+            drop(held);
+            assert_eq!(world.finish(&request).status, expected, "seed {seed}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::harness::{get, ok, server, states, World, PLAIN, SEEDS, URL};
+use super::harness::{get, ok, server, states, Setup, World, PLAIN, SEEDS, URL};
 use super::tls::{serve, Authority, HEADED_TLS, SECURE};
 use crate::client::actions::{HttpClientAction, ResolveAction, TlsUpgradeAction};
 use crate::client::dial::{DialLimits, ResolveTask};
@@ -410,5 +410,34 @@ fn actions_are_idempotent() {
             action.apply(parent, boxed).expect("it applies");
         }
         assert_eq!(*lock(&engine.0), vec![Some(parent); *lifted]);
+    }
+}
+
+/// Goal: questions that nobody answered leave nothing on the desk, whether the host never looked, or was told of them
+/// and never pulled them; not even beside one that still waits. Method: a request a quarter of a second, of which each
+/// question waits for one.
+#[test]
+fn unanswered_questions_are_forgotten() {
+    for pumped in [false, true] {
+        let mut world = World::with(Setup { ask: RESOLVE, idle_max: 0, ..Setup::default() });
+        world.net.name("a.test", Lookup::Addresses(vec!["10.0.0.1:0".parse().expect("an address")]));
+        let mut listed = (0, 0);
+        let mut all = Vec::new();
+        for _ in 0..100 {
+            world.script(vec![ok("x")]);
+            all.push(world.start(get(NAMED)));
+            world.sim.advance(Duration::from_millis(250));
+            let desk = &world.host.desk;
+            if pumped {
+                desk.pump(None, |_| {});
+            }
+            let (unasked, unpulled) = desk.listed();
+            listed = (unasked.max(listed.0), unpulled.max(listed.1));
+        }
+        let (some, none) = if pumped { (listed.1, listed.0) } else { listed };
+        assert!((1..=4).contains(&some) && none == 0, "{listed:?}");
+        world.sim.advance(Duration::from_secs(2));
+        assert!(all.iter().all(|request| request.is_terminal() && request.error().is_none()));
+        assert_eq!((world.host.desk.listed(), world.host.desk.has_unasked()), ((0, 0), false));
     }
 }

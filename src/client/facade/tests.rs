@@ -1,0 +1,161 @@
+//! Clients with real sockets: how lanes that nobody drives are looked after.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener};
+#[cfg(feature = "multi")]
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{channel, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use super::{Client, ClientConfig, Drive, RequestConfig, Status};
+use crate::valtron::{DoNext, NoAction, TaskIterator, TaskStatus, Wait};
+
+/// Nothing here takes so long.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A server that answers each head with nothing, and tells when a client has closed a connection.
+fn server() -> (SocketAddr, Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (closed, told) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let closed = closed.clone();
+            thread::spawn(move || answer(stream).map(|()| closed.send(())));
+        }
+    });
+    (address, told)
+}
+
+fn answer(mut stream: std::net::TcpStream) -> std::io::Result<()> {
+    let (mut head, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let count = stream.read(&mut part)?;
+        if count == 0 {
+            return stream.shutdown(Shutdown::Both).or(Ok(()));
+        }
+        head.extend_from_slice(&part[..count]);
+        if head.ends_with(b"\r\n\r\n") {
+            head.clear();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+        }
+    }
+}
+
+fn client(idle_timeout: Duration) -> Client {
+    Client::create(ClientConfig { idle_timeout: Some(idle_timeout), ..ClientConfig::default() }).expect("a client")
+}
+
+fn perform(client: &Client, server: SocketAddr) -> Status {
+    let config = RequestConfig { url: format!("http://{server}/"), ..RequestConfig::default() };
+    let (handle, status, _) = client.perform(config, 0, Some(LONG / 4)).expect("a request");
+    client.request_free(handle);
+    status
+}
+
+/// Another thread is in a wait.
+fn sleeps(client: &Client) -> bool {
+    match &client.0.drive {
+        Drive::Inline(driven) => driven.executor.try_lock().is_err(),
+        #[cfg(feature = "multi")]
+        Drive::Workers { driver, .. } => driver.try_lock().is_err() && client.0.asleep.load(Ordering::SeqCst),
+    }
+}
+
+fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        thread::yield_now();
+    }
+}
+
+/// Holds its executor up until there is a passenger.
+struct HoldsUp(Client);
+
+impl TaskIterator for HoldsUp {
+    type Ready = ();
+    type Pending = Wait;
+    type Spawner = NoAction;
+
+    fn next(&mut self) -> Option<TaskStatus<(), Wait, NoAction>> {
+        until(|| self.0 .0.host.passengers.count() > 0);
+        // Enough for it to look once more, and to fall asleep.
+        (0..2_000).for_each(|_| thread::yield_now());
+        None
+    }
+}
+
+/// Goal: a perform that is lent a lane just as another thread looks after it goes on when that thread has left. Method:
+/// a task that holds the lane up until the perform waits for it.
+#[test]
+fn a_lane_that_is_looked_after_is_not_slept_for() {
+    let (address, _told) = server();
+    let client = client(LONG);
+    assert_eq!(perform(&client, address), Status::Ok);
+    for _ in 0..10 {
+        let lane = client.0.spare.lanes().last().expect("a lane").clone();
+        lane.lane.executor.spawn(DoNext::boxed(HoldsUp(client.clone()), |()| {}));
+        client.0.spare.make_due();
+        let other = client.clone();
+        let polls = thread::spawn(move || other.poll(Duration::ZERO));
+        until(|| lane.executor.try_lock().is_err());
+        assert_eq!(perform(&client, address), Status::Ok);
+        polls.join().expect("no panic").expect("a poll");
+    }
+}
+
+/// Goal: who sleeps does not sleep past the time of an idle connection that another thread's perform has left behind
+/// meanwhile. Method: a wait without an end, in which nothing happens but that.
+#[test]
+fn a_sleeper_closes_what_a_perform_leaves() {
+    let (address, told) = server();
+    let client = client(Duration::from_millis(50));
+    for _ in 0..2 {
+        let other = client.clone();
+        let waits = thread::spawn(move || other.wait(Some(LONG)));
+        until(|| sleeps(&client));
+        assert_eq!(perform(&client, address), Status::Ok);
+        assert_eq!(told.recv_timeout(LONG / 2), Ok(()));
+        client.wakeup();
+        waits.join().expect("no panic").expect("a wait");
+    }
+}
+
+/// Goal: however many lanes are to be looked after, a poll does it for one, and some polls for all. Method: the turns
+/// that each lane has made.
+#[test]
+fn a_poll_looks_after_one_lane() {
+    let (address, _told) = server();
+    let client = client(LONG);
+    let lanes: Vec<_> = (0..3)
+        .map(|_| {
+            assert_eq!(perform(&client, address), Status::Ok);
+            client.0.lend().expect("a lane")
+        })
+        .collect();
+    let turns = || -> Vec<_> { lanes.iter().map(|lane| lane.lane.executor.stats().turns).collect() };
+    lanes.iter().for_each(|lane| client.0.spare(lane.clone()));
+    client.0.spare.make_due();
+    let before = turns();
+    for polls in 1..10 {
+        client.poll(Duration::ZERO).expect("a poll");
+        let made: Vec<_> = turns().iter().zip(&before).map(|(now, before)| now - before).collect();
+        assert_eq!((made.iter().sum::<u64>(), made.iter().max()), (polls.min(3), Some(&1)), "{made:?}");
+    }
+}
+
+/// Goal: a poll waits for no thread that looks after a lane. Method: hold what such a thread holds.
+#[test]
+fn a_poll_does_not_wait_for_who_looks_after_a_lane() {
+    let (address, _told) = server();
+    let client = client(LONG);
+    assert_eq!(perform(&client, address), Status::Ok);
+    let lane = client.0.spare.lanes().last().expect("a lane").clone();
+    let held = lane.lane.context.pool.hold();
+    client.0.spare.make_due();
+    let (answer, told) = channel();
+    let other = client.clone();
+    thread::spawn(move || answer.send(other.poll(Duration::ZERO).is_ok()));
+    assert_eq!(told.recv_timeout(LONG / 2), Ok(true));
+    drop(held);
+}
