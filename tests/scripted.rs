@@ -159,7 +159,7 @@ fn a_denied_redirect_is_the_answer() {
     world.net.plan(Wire::Script(vec![bytes(moved)]));
     let shared = world.start(get("http://10.0.0.1/"));
     let host = world.host.clone();
-    world.sim.run_until(move || host.desk.pump(None, |_| {}) > 0 || host.desk.unpulled() > 0, 10_000);
+    world.sim.run_until(move || host.desk.pump(None, |_| {}).answered > 0 || host.desk.unpulled() > 0, 10_000);
     let question = world.host.desk.next().unwrap();
     assert_eq!((question.http_status, &*question.text), (302, "http://10.0.0.1/next"));
     world.host.desk.decide(question.spawn_id, Decision::Deny).unwrap();

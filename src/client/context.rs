@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::host_side::{event_flags, HostSide};
+use super::job::Work;
 use super::pool::Pool;
-use super::questions::{Question, SpawnInfo, SpawnKind, Work};
+use super::questions::{Question, SpawnInfo, SpawnKind};
 use super::request::RequestShared;
 use crate::net::Net;
 use crate::synca::sync::try_lock;

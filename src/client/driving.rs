@@ -13,6 +13,7 @@ use super::executor::execute_task;
 use super::facade::{Client, Drive, Driven, Inner, Passenger, PollInfo};
 #[cfg(feature = "multi")]
 use super::host_side::Passengers;
+use super::questions::Pumped;
 use super::request::{until_flags, RequestInfo, RequestShared, Stop};
 use super::status::Status;
 use crate::valtron::time::Instant;
@@ -42,7 +43,7 @@ impl Client {
     pub fn poll(&self, budget: Duration) -> Result<PollInfo, Status> {
         self.0.usable()?;
         let tended = self.0.tend_spare_lanes(1);
-        let turn = match &self.0.drive {
+        let mut turn = match &self.0.drive {
             Drive::Inline(driven) => self.0.poll_driven(driven, budget, tended)?,
             #[cfg(feature = "multi")]
             Drive::Workers { driver, host_poller, .. } => {
@@ -55,7 +56,7 @@ impl Client {
                 Turn::default()
             }
         };
-        self.0.pump();
+        turn.work_left |= self.0.pump().left;
         self.0.usable()?;
         Ok(self.0.poll_info(turn))
     }
@@ -230,13 +231,13 @@ impl Inner {
             };
             self.host.flush();
             self.host.passengers.wake();
-            let answered = self.pump();
+            let Pumped { answered, left } = self.pump();
             self.leave(driven)?;
             let elapsed = self.clock_now().since(start);
             if answered == 0 || spent >= budget || elapsed >= budget.saturating_mul(4) {
                 self.hitches.count(spent);
                 // Who was answered has work; the deadlines are those of before.
-                turn.work_left |= answered > 0;
+                turn.work_left |= answered > 0 || left;
                 return Ok(turn);
             }
         }
@@ -279,7 +280,7 @@ impl Inner {
             };
             self.host.flush();
             self.host.passengers.wake();
-            self.pump();
+            self.pump_all();
             self.leave(driven)?;
             if done() {
                 return Ok((Reason::Reached, turn));
@@ -365,7 +366,7 @@ impl Inner {
             if asked {
                 drop(_driving);
                 self.asleep.store(false, Ordering::SeqCst);
-                self.pump();
+                self.pump_all();
                 self.open()?;
                 if done() {
                     return Ok(Reason::Reached);
@@ -431,10 +432,17 @@ impl Inner {
         }
     }
 
-    /// Puts new questions to the host. Returns how many were answered.
-    fn pump(&self) -> usize {
+    /// For who may wait: all new questions are put to the host.
+    fn pump_all(&self) {
+        while self.pump().left {
+            self.host.desk.wait_for_turn();
+        }
+    }
+
+    /// Puts new questions to the host, those that it can come at.
+    fn pump(&self) -> Pumped {
         if !self.host.desk.has_unasked() {
-            return 0;
+            return Pumped::default();
         }
         self.host.desk.pump(self.spawn_callback.as_ref(), |info| raise_spawn(&self.host, info))
     }

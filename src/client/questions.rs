@@ -5,13 +5,12 @@
 //! nobody's care.
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::atomic::{AtomicU64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use super::job::{Job, Work};
 use super::status::Status;
-use crate::synca::sync::lock;
-use crate::synca::TaskWaker;
+use crate::synca::{DelegationMutex, Serve, TaskWaker};
 
 /// What a request wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,93 +61,6 @@ pub struct SpawnInfo {
 /// Answers questions. Runs on a driving thread with no lock held.
 pub type SpawnCallback = Box<dyn Fn(&SpawnInfo, &Arc<Job>) -> Decision + Send + Sync>;
 
-/// The work of a job.
-pub type Work = Box<dyn FnOnce() + Send>;
-
-enum JobState {
-    Idle(Option<Work>),
-    Running,
-    Done,
-    Expired,
-    Cancelled,
-}
-
-/// One piece of work that a host may run on any thread, at most once.
-pub struct Job {
-    state: Mutex<JobState>,
-    owner: TaskWaker,
-    desk: Weak<Desk>,
-    request: u64,
-}
-
-impl Job {
-    fn new(work: Option<Work>, owner: TaskWaker, desk: &Arc<Desk>, request: u64) -> Self {
-        Self { state: Mutex::new(JobState::Idle(work)), owner, desk: Arc::downgrade(desk), request }
-    }
-
-    /// Runs the work here and now, if it still waits.
-    pub fn run(&self) -> Status {
-        // A host knows of a request's end before the task that asked has run again: by its own cancel, or by a worker.
-        if !self.desk.upgrade().is_some_and(|desk| (desk.live)(self.request)) {
-            self.cancel();
-        }
-        let work = {
-            let mut state = lock(&self.state);
-            match &mut *state {
-                JobState::Idle(work) => {
-                    let work = work.take();
-                    *state = JobState::Running;
-                    work
-                }
-                JobState::Running | JobState::Done => return Status::JobAlreadyRun,
-                JobState::Expired => return Status::JobExpired,
-                JobState::Cancelled => return Status::JobCancelled,
-            }
-        };
-        // A panic leaves no result behind: the owner sees a job done without one and fails that request alone.
-        let outcome = work.map(|work| catch_unwind(AssertUnwindSafe(work)));
-        *lock(&self.state) = JobState::Done;
-        self.owner.wake();
-        match outcome {
-            Some(Err(_)) => Status::Internal,
-            _ => Status::Ok,
-        }
-    }
-
-    /// It was started; its clock has stopped.
-    pub fn started(&self) -> bool {
-        matches!(*lock(&self.state), JobState::Running | JobState::Done)
-    }
-
-    /// The work is over.
-    pub fn is_done(&self) -> bool {
-        matches!(*lock(&self.state), JobState::Done)
-    }
-
-    /// The owner takes the work back, unless it was started.
-    pub fn reclaim(&self) -> Option<Work> {
-        let mut state = lock(&self.state);
-        match &mut *state {
-            JobState::Idle(work) => {
-                let work = work.take();
-                *state = JobState::Expired;
-                work
-            }
-            _ => None,
-        }
-    }
-
-    fn cancel(&self) {
-        let mut state = lock(&self.state);
-        if let JobState::Idle(work) = &mut *state {
-            let work = work.take();
-            *state = JobState::Cancelled;
-            drop(state);
-            drop(work);
-        }
-    }
-}
-
 /// The asking task's end of a question; dropped, it withdraws the question and cancels the job.
 pub struct Question {
     shared: Arc<QuestionShared>,
@@ -159,13 +71,26 @@ struct QuestionShared {
     info: SpawnInfo,
     job: Arc<Job>,
     waker: TaskWaker,
-    decision: Mutex<Option<Decision>>,
+    /// What became of it; whoever is first, says so. `None`: it was withdrawn.
+    outcome: OnceLock<Option<Decision>>,
+    /// In which of the desk's counts it is.
+    counted: AtomicU8,
+}
+
+const NOWHERE: u8 = 0;
+const UNASKED: u8 = 1;
+const UNPULLED: u8 = 2;
+
+impl QuestionShared {
+    fn is_open(&self) -> bool {
+        self.outcome.get().is_none()
+    }
 }
 
 impl Question {
     /// The answer, once there is one.
     pub fn decision(&self) -> Option<Decision> {
-        *lock(&self.shared.decision)
+        self.shared.outcome.get().copied().flatten()
     }
 
     /// Nobody answered in time: from now on the answer is `Run`.
@@ -189,9 +114,9 @@ impl Drop for Question {
 
 /// Where the questions of one client lie.
 pub struct Desk {
-    inner: Mutex<DeskInner>,
+    inner: DelegationMutex<DeskInner>,
     last_id: AtomicU64,
-    /// Counts of what lies in `inner`, for every poll to read without its lock.
+    /// Open questions that nobody was told of, and those for [`next`](Desk::next); for every poll to read.
     unasked: AtomicUsize,
     unpulled: AtomicUsize,
     jobs_taken: AtomicU64,
@@ -213,6 +138,13 @@ enum Place {
     Told,
 }
 
+/// What a poll does to the desk. It comes late if another thread of the host is at the desk at that moment.
+enum Note {
+    Ask(Arc<QuestionShared>),
+    LayOut(Arc<QuestionShared>),
+    Close(Arc<QuestionShared>),
+}
+
 /// Neither list holds a question that was answered or withdrawn, so that they end with the host's requests, however
 /// rarely it comes to look.
 #[derive(Default)]
@@ -225,10 +157,48 @@ struct DeskInner {
     last_turn: u64,
 }
 
+impl Serve for DeskInner {
+    type Request = Note;
+    /// What left the desk, for others to drop.
+    type Effect = Option<Arc<QuestionShared>>;
+
+    fn serve(&mut self, note: Note) -> Self::Effect {
+        match note {
+            Note::Ask(question) if question.is_open() => {
+                let (id, turn) = (question.info.spawn_id, self.turn());
+                self.unasked.insert(turn, id);
+                let before = self.open.insert(id, Open { question, place: Place::Unasked(turn) })?;
+                self.unlist(before.place);
+                Some(before.question)
+            }
+            Note::Ask(question) => Some(question),
+            Note::LayOut(question) => {
+                let turn = self.turn();
+                if let Some(open) = self.find(&question) {
+                    open.place = Place::Unpulled(turn);
+                    self.unpulled.insert(turn, question.info.spawn_id);
+                }
+                Some(question)
+            }
+            Note::Close(question) => {
+                // Another question may lie under the same id by then, of a later step of the same handshake; it stays.
+                self.find(&question)?;
+                let open = self.open.remove(&question.info.spawn_id)?;
+                self.unlist(open.place);
+                Some(open.question)
+            }
+        }
+    }
+}
+
 impl DeskInner {
     fn turn(&mut self) -> u64 {
         self.last_turn += 1;
         self.last_turn
+    }
+
+    fn find(&mut self, question: &Arc<QuestionShared>) -> Option<&mut Open> {
+        self.open.get_mut(&question.info.spawn_id).filter(|open| Arc::ptr_eq(&open.question, question))
     }
 
     /// Takes a question out of the list in which it lies.
@@ -249,12 +219,21 @@ impl DeskInner {
     }
 }
 
+/// What [`Desk::pump`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pumped {
+    /// Questions that were answered.
+    pub answered: usize,
+    /// Another thread of the host was at the desk: what is there is for the next time.
+    pub left: bool,
+}
+
 impl Desk {
     /// `live` tells, with no lock held, whether a request has neither ended, nor was told to, nor been freed. Else it
     /// withdraws its question soon; until then nobody is asked, as the host may have forgotten the request's user data.
     pub fn new(live: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
         Self {
-            inner: Mutex::default(),
+            inner: DelegationMutex::new(DeskInner::default()),
             last_id: AtomicU64::new(0),
             unasked: AtomicUsize::new(0),
             unpulled: AtomicUsize::new(0),
@@ -270,14 +249,13 @@ impl Desk {
 
     /// Puts a question on the desk. `work` is what a `Take` would run.
     pub fn ask(self: &Arc<Self>, info: SpawnInfo, work: Option<Work>, waker: TaskWaker) -> Question {
-        let job = Arc::new(Job::new(work, waker.clone(), self, info.request));
-        let shared = Arc::new(QuestionShared { info, job, waker, decision: Mutex::new(None) });
-        let (id, mut inner) = (shared.info.spawn_id, lock(&self.inner));
-        let turn = inner.turn();
-        inner.unasked.insert(turn, id);
-        let before = inner.open.insert(id, Open { question: shared.clone(), place: Place::Unasked(turn) });
-        before.into_iter().for_each(|before| inner.unlist(before.place));
-        self.count(&inner);
+        let (desk, request) = (Arc::downgrade(self), info.request);
+        let live = move || desk.upgrade().is_some_and(|desk| (desk.live)(request));
+        let job = Arc::new(Job::new(work, waker.clone(), live));
+        let (outcome, counted) = (OnceLock::new(), AtomicU8::new(NOWHERE));
+        let shared = Arc::new(QuestionShared { info, job, waker, outcome, counted });
+        self.count(&shared, UNASKED);
+        self.post(Note::Ask(shared.clone()));
         Question { shared, desk: self.clone() }
     }
 
@@ -291,18 +269,16 @@ impl Desk {
         self.unpulled.load(Ordering::SeqCst)
     }
 
-    /// Puts each new question to the callback, or in the pull queue. Call it with no lock held. Returns how many were
-    /// answered, and gives each that was not to `pulled`.
-    pub fn pump(&self, callback: Option<&SpawnCallback>, mut pulled: impl FnMut(&SpawnInfo)) -> usize {
-        let mut answered = 0;
+    /// Puts each new question to the callback, or in the pull queue, and gives those to `pulled`. Call it with no lock
+    /// held. Waits for no other thread.
+    pub fn pump(&self, callback: Option<&SpawnCallback>, mut pulled: impl FnMut(&SpawnInfo)) -> Pumped {
+        let mut pumped = Pumped::default();
         loop {
-            let question = {
-                let mut inner = lock(&self.inner);
-                let Some(question) = inner.first(|inner| &mut inner.unasked) else { return answered };
-                self.count(&inner);
-                question
-            };
-            if !(self.live)(question.info.request) {
+            let first = self.inner.try_with(|inner| inner.first(|inner| &mut inner.unasked), drop);
+            let Some(first) = first else { return Pumped { left: true, ..pumped } };
+            let Some(question) = first else { return pumped };
+            self.count(&question, NOWHERE);
+            if !question.is_open() || !(self.live)(question.info.request) {
                 continue;
             }
             let Some(callback) = callback else {
@@ -313,33 +289,34 @@ impl Desk {
             };
             match callback(&question.info, &question.job) {
                 Decision::Later => {}
-                decision => answered += usize::from(self.settle(&question, decision)),
+                decision => pumped.answered += usize::from(self.settle(&question, decision)),
             }
         }
     }
 
-    /// The next question of the pull form; each is handed out once.
+    /// Waits until the thread that is at the desk has left it.
+    pub fn wait_for_turn(&self) {
+        self.with(|_| ());
+    }
+
+    /// The next question of the pull form; each is handed out once. Waits for the desk's lock.
     pub fn next(&self) -> Option<SpawnInfo> {
         while self.unpulled() > 0 {
-            let question = {
-                let mut inner = lock(&self.inner);
-                let question = inner.first(|inner| &mut inner.unpulled)?;
-                self.count(&inner);
-                question
-            };
-            if (self.live)(question.info.request) {
+            let question = self.with(|inner| inner.first(|inner| &mut inner.unpulled))?;
+            self.count(&question, NOWHERE);
+            if question.is_open() && (self.live)(question.info.request) {
                 return Some(question.info.clone());
             }
         }
         None
     }
 
-    /// Answers by id.
+    /// Answers by id. Waits for the desk's lock.
     pub fn decide(&self, spawn_id: u64, decision: Decision) -> Result<Option<Arc<Job>>, Status> {
         if decision == Decision::Later {
             return Err(Status::Decision);
         }
-        let question = lock(&self.inner).open.get(&spawn_id).map(|open| open.question.clone());
+        let question = self.with(|inner| inner.open.get(&spawn_id).map(|open| open.question.clone()));
         let question = question.filter(|question| (self.live)(question.info.request)).ok_or(Status::NoSpawn)?;
         if !self.settle(&question, decision) {
             return Err(Status::NoSpawn);
@@ -354,14 +331,12 @@ impl Desk {
 
     /// Puts a question in the pull queue, unless it was answered or withdrawn meanwhile.
     fn lay_out(&self, question: &Arc<QuestionShared>) -> bool {
-        let (id, mut inner) = (question.info.spawn_id, lock(&self.inner));
-        let turn = inner.turn();
-        let Some(open) = inner.open.get_mut(&id).filter(|open| Arc::ptr_eq(&open.question, question)) else {
+        self.count(question, UNPULLED);
+        self.post(Note::LayOut(question.clone()));
+        if !question.is_open() {
+            self.count(question, NOWHERE);
             return false;
-        };
-        open.place = Place::Unpulled(turn);
-        inner.unpulled.insert(turn, id);
-        self.count(&inner);
+        }
         true
     }
 
@@ -379,39 +354,52 @@ impl Desk {
         open
     }
 
-    /// Takes a question off the desk, with its decision in the same breath: whoever comes second finds it gone. Another
-    /// question may lie under the same id by then, of a later step of the same handshake; it stays.
+    /// Takes a question off the desk, with its decision. Whoever comes second is told so.
     fn close(&self, question: &Arc<QuestionShared>, decision: Option<Decision>) -> bool {
-        let mut inner = lock(&self.inner);
-        let id = question.info.spawn_id;
-        if !inner.open.get(&id).is_some_and(|open| Arc::ptr_eq(&open.question, question)) {
+        if question.outcome.set(decision).is_err() {
             return false;
         }
-        if let Some(open) = inner.open.remove(&id) {
-            inner.unlist(open.place);
-            self.count(&inner);
-        }
+        self.count(question, NOWHERE);
+        self.post(Note::Close(question.clone()));
         self.jobs_taken.fetch_add(u64::from(decision == Some(Decision::Take)), Ordering::SeqCst);
-        *lock(&question.decision) = decision;
         true
+    }
+
+    /// From now on the question counts as one of these. Whoever closes it does this after that, and whoever lays it out
+    /// looks after this whether it was closed, so that it ends in no count.
+    fn count(&self, question: &QuestionShared, among: u8) {
+        let counter = |among| match among {
+            UNASKED => Some(&self.unasked),
+            UNPULLED => Some(&self.unpulled),
+            _ => None,
+        };
+        // Before it is taken from the other, lest both look empty.
+        counter(among).map(|counter| counter.fetch_add(1, Ordering::SeqCst));
+        let before = question.counted.swap(among, Ordering::SeqCst);
+        counter(before).map(|counter| counter.fetch_sub(1, Ordering::SeqCst));
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut DeskInner) -> R) -> R {
+        self.inner.with(work, drop)
+    }
+
+    fn post(&self, note: Note) {
+        self.inner.post(note, drop);
     }
 
     /// How long the lists are, of those to be asked and to be pulled.
     #[cfg(test)]
     pub fn listed(&self) -> (usize, usize) {
-        let inner = lock(&self.inner);
-        (inner.unasked.len(), inner.unpulled.len())
-    }
-
-    fn count(&self, inner: &DeskInner) {
-        self.unasked.store(inner.unasked.len(), Ordering::SeqCst);
-        self.unpulled.store(inner.unpulled.len(), Ordering::SeqCst);
+        self.with(|inner| (inner.unasked.len(), inner.unpulled.len()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::synca::sync::lock;
     use crate::synca::{Entry, WakeQueue};
 
     fn ask(desk: &Arc<Desk>, spawn_id: u64, step: u32) -> Question {
@@ -432,7 +420,7 @@ mod tests {
             assert_eq!(ask(&desk, desk.new_id(), 0).expire(), Decision::Run);
             assert_eq!(desk.listed(), (1, 0));
         }
-        assert_eq!(desk.pump(None, |_| {}), 0);
+        assert_eq!(desk.pump(None, |_| {}), Pumped::default());
         for _ in 0..1_000 {
             let question = ask(&desk, desk.new_id(), 0);
             desk.pump(None, |_| {});
@@ -460,7 +448,33 @@ mod tests {
             lock(&tells).push(info.step);
             Decision::Later
         });
-        assert_eq!(desk.pump(Some(&callback), |_| {}), 0);
+        assert_eq!(desk.pump(Some(&callback), |_| {}), Pumped::default());
         assert_eq!(*lock(&told), [1]);
+    }
+
+    /// Goal: who asks, withdraws, lets expire or puts to the host does not wait for a thread of the host at the desk;
+    /// when that one has left, all is as if it had not been there. Method: hold the desk meanwhile.
+    #[test]
+    fn a_held_desk_holds_no_poll_up() {
+        let desk = Arc::new(Desk::new(|_| true));
+        let (one, two) = (ask(&desk, desk.new_id(), 0), ask(&desk, desk.new_id(), 0));
+        let mut more = Vec::new();
+        desk.with(|_| {
+            assert_eq!(desk.pump(None, |_| {}), Pumped { answered: 0, left: true });
+            more.extend((0..3).map(|_| ask(&desk, desk.new_id(), 0)));
+            assert_eq!((one.expire(), one.decision()), (Decision::Run, Some(Decision::Run)));
+            drop(more.pop());
+            assert!(desk.has_unasked());
+        });
+        assert_eq!((desk.listed(), desk.decide(1, Decision::Deny).err()), ((3, 0), Some(Status::NoSpawn)));
+        let mut laid_out = 0;
+        assert_eq!(desk.pump(None, |_| laid_out += 1), Pumped::default());
+        assert_eq!((laid_out, desk.listed(), desk.unpulled(), desk.has_unasked()), (3, (0, 3), 3, false));
+        desk.with(|_| drop(two));
+        assert_eq!((desk.listed(), desk.unpulled()), ((0, 2), 2));
+        let ids: Vec<_> = std::iter::from_fn(|| desk.next().map(|info| info.spawn_id)).collect();
+        assert_eq!((ids, desk.listed(), desk.unpulled()), (vec![3, 4], (0, 0), 0));
+        assert!(desk.decide(3, Decision::Deny).is_ok());
+        assert_eq!(more[0].decision(), Some(Decision::Deny));
     }
 }

@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use super::context::{Ask, Context};
-use super::questions::{Decision, Question, Work};
+use super::job::Work;
+use super::questions::{Decision, Question};
 use super::request::RequestShared;
 use crate::net::Net;
 use crate::synca::sync::lock;

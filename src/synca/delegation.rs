@@ -1,7 +1,7 @@
 //! [`DelegationMutex`]: a lock to which one posts requests instead of waiting for it.
 
 use super::sync::atomic::{AtomicBool, Ordering};
-use super::sync::{lock, try_lock, Mutex};
+use super::sync::{lock, try_lock, Mutex, MutexGuard};
 use super::ShardedQueue;
 
 /// A state that serves requests.
@@ -35,8 +35,21 @@ impl<T: Serve> DelegationMutex<T> {
 
     /// For a thread that may wait: `work` under the lock, after all that was posted before. Then what was posted
     /// meanwhile is served, and each `effect` is done here, with the lock let go.
-    pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R, mut effect: impl FnMut(T::Effect)) -> R {
-        let mut state = lock(&self.state);
+    pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R, effect: impl FnMut(T::Effect)) -> R {
+        self.with_held(lock(&self.state), work, effect)
+    }
+
+    /// The same if nobody holds the lock.
+    pub fn try_with<R>(&self, work: impl FnOnce(&mut T) -> R, effect: impl FnMut(T::Effect)) -> Option<R> {
+        Some(self.with_held(try_lock(&self.state)?, work, effect))
+    }
+
+    fn with_held<R>(
+        &self,
+        mut state: MutexGuard<'_, T>,
+        work: impl FnOnce(&mut T) -> R,
+        mut effect: impl FnMut(T::Effect),
+    ) -> R {
         let effects = if self.is_pending() { self.serve(&mut state) } else { Vec::new() };
         let result = work(&mut state);
         drop(state);
