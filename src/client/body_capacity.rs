@@ -58,6 +58,13 @@ impl BodyCapacity {
         }
     }
 
+    /// The buffer is gone: what it had grown by, once.
+    pub fn shrink(&mut self) -> usize {
+        let growth = self.growth();
+        self.bytes -= growth;
+        growth
+    }
+
     /// The host took the last byte.
     pub fn note_emptied(&mut self) {
         self.emptied = true;

@@ -96,12 +96,7 @@ pub enum Stop {
 
 impl Drop for RequestShared {
     fn drop(&mut self) {
-        let growth = self.inner().capacity.growth();
-        if growth > 0 {
-            if let Some(host) = self.host.upgrade() {
-                host.return_growth(growth);
-            }
-        }
+        self.return_growth(&mut self.inner());
     }
 }
 
@@ -424,6 +419,16 @@ impl RequestShared {
     /// A task found the host at the lock. True: it is woken when the host is done; false: it may look again.
     pub(super) fn wake_when_free(&self, waker: &TaskWaker) -> bool {
         self.inner.wake_when_free(waker)
+    }
+
+    /// Its buffer has grown no more.
+    fn return_growth(&self, inner: &mut Inner) {
+        let growth = inner.capacity.shrink();
+        if growth > 0 {
+            if let Some(host) = self.host.upgrade() {
+                host.return_growth(growth);
+            }
+        }
     }
 
     fn inner(&self) -> TaskMutexGuard<'_, Inner> {

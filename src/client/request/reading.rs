@@ -56,6 +56,7 @@ impl RequestShared {
                     let waits = !inner.direct && std::mem::replace(&mut inner.direct_ready, false);
                     let wake = inner.producer.clone().filter(|_| waits);
                     let outcome = inner.nothing_to_read().map(|()| 0);
+                    let _emptied = self.take_emptied(&mut inner);
                     drop(inner);
                     wake.into_iter().for_each(|waker| waker.wake());
                     return outcome;
@@ -72,13 +73,13 @@ impl RequestShared {
         let mut total = 0;
         loop {
             let (count, wake, _emptied) = {
-                let mut inner = self.inner();
+                let inner = &mut *self.inner();
                 let count = inner.body.read(&mut into[total..]);
                 if count == 0 && total == 0 && !into.is_empty() {
                     // Another thread took it: that is no end.
                     return inner.nothing_to_read().map(|()| 0);
                 }
-                (count, inner.take_starved(), inner.take_emptied())
+                (count, inner.take_starved(), self.take_emptied(inner))
             };
             wake.into_iter().for_each(|waker| waker.wake());
             total += count;
@@ -135,7 +136,7 @@ impl RequestShared {
 
     /// Body bytes in place, until the next consume, read or free.
     pub fn peek(&self) -> Result<(*const u8, usize), Status> {
-        let (outcome, wake) = {
+        let (outcome, wake, _emptied) = {
             let mut inner = self.inner();
             // Bytes in place are the producer's to bring.
             inner.direct = false;
@@ -146,7 +147,7 @@ impl RequestShared {
                 true => inner.nothing_to_read().map(|()| (bytes.as_ptr(), 0)),
                 false => Ok((bytes.as_ptr(), bytes.len())),
             };
-            (outcome, wake)
+            (outcome, wake, self.take_emptied(&mut inner))
         };
         wake.into_iter().for_each(|waker| waker.wake());
         outcome
@@ -159,10 +160,20 @@ impl RequestShared {
             if !inner.body.consume(count) {
                 return Err(Status::NotConsumed);
             }
-            (inner.take_starved(), inner.take_emptied())
+            (inner.take_starved(), self.take_emptied(&mut inner))
         };
         wake.into_iter().for_each(|waker| waker.wake());
         Ok(())
+    }
+
+    /// The buffer of a large body that was read to its end, to be dropped without the lock. A small one waits for the
+    /// free.
+    fn take_emptied(&self, inner: &mut Inner) -> Option<BodyBuffer> {
+        let over = inner.body_ended && inner.body.is_empty() && inner.body.has_grown();
+        over.then(|| {
+            self.return_growth(inner);
+            std::mem::take(&mut inner.body)
+        })
     }
 }
 
@@ -174,12 +185,6 @@ impl Inner {
             (None, true) => Ok(()),
             (None, false) => Err(Status::WouldBlock),
         }
-    }
-
-    /// The buffer of a large body that was read to its end, to be dropped without the lock. A small one waits for the
-    /// free.
-    fn take_emptied(&mut self) -> Option<BodyBuffer> {
-        (self.body_ended && self.body.is_empty() && self.body.has_grown()).then(|| std::mem::take(&mut self.body))
     }
 
     /// The producer's waker, if it waits for room and there is enough again: half the buffer, so that a slow reader

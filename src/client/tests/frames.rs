@@ -39,8 +39,8 @@ fn take(shared: &RequestShared, into: &mut Vec<u8>) {
 }
 
 /// Goal: the buffer of a host that takes all of it once a frame grows, and the bytes are the right ones; one whose size
-/// the host has said does not; and what it grew by is given back. Method: a body that takes 32 frames by the first
-/// buffer.
+/// the host has said does not; and what it grew by is given back at the body's end. Method: a body that takes 32 frames
+/// by the first buffer.
 #[test]
 fn a_body_takes_few_frames() {
     for (seed, chunked, fixed) in [(0, false, false), (1, true, false), (2, false, true)] {
@@ -60,6 +60,8 @@ fn a_body_takes_few_frames() {
         // 256 KiB, then four times as much, twice.
         let expected = if fixed { (32, 0) } else { (4, 15 * BODY_BUFFER_BYTES) };
         assert_eq!((frames, grown), expected);
+        // It was read to its end: others may grow, though the request is still there.
+        assert_eq!((world.host.buffer_growth(), shared.read(&mut [0; 1])), (0, Ok(0)));
         world.host.remove(shared.handle()).expect("a request").free();
         world.sim.advance(FRAME);
         drop(shared);
