@@ -123,7 +123,7 @@ impl Client {
     /// Makes a request and drives it on this thread, on an executor of its own. `Err`: it was never made.
     pub fn perform(
         &self,
-        config: RequestConfig,
+        config: RequestConfig<'_>,
         until: u32,
         timeout: Option<Duration>,
     ) -> Result<(u64, Status, RequestInfo), HttpClientError> {

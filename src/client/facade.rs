@@ -13,7 +13,7 @@ use super::executor::{execute_task, Lane};
 use super::hitches::{HitchReport, Hitches};
 use super::host_side::{Event, HostSide};
 use super::mapping::tls_status;
-use super::plan::Plan;
+use super::plan::{Plan, Usual};
 use super::questions::{Decision, Job, SpawnCallback, SpawnInfo};
 use super::request::{HeadKind, HeadRecord, RequestInfo, RequestShared, Stop, TraceEntry};
 use super::status::Status;
@@ -154,7 +154,7 @@ impl Client {
             idle_connections_max: config.idle_connections_max,
             idle_timeout: config.idle_timeout,
             user_agent: config.user_agent,
-            usual_terms: Arc::default(),
+            usual: Usual::default(),
             retired: Arc::default(),
         };
         let (host, drive) = start(&maker, config.worker_threads, config.requests_max, &asleep, &handle_used)?;
@@ -177,7 +177,7 @@ impl Client {
     }
 
     /// Makes a request. No look-up, no I/O: a driver takes it from here.
-    pub fn request_create(&self, config: RequestConfig) -> Result<u64, HttpClientError> {
+    pub fn request_create(&self, config: RequestConfig<'_>) -> Result<u64, HttpClientError> {
         let (plan, shared) = self.new_request(config, false)?;
         if !plan.idempotent {
             self.0.look_first.store(true, Ordering::SeqCst);
@@ -189,13 +189,13 @@ impl Client {
 
     pub(super) fn new_request(
         &self,
-        config: RequestConfig,
+        config: RequestConfig<'_>,
         silent: bool,
     ) -> Result<(Plan, Arc<RequestShared>), HttpClientError> {
         self.0.usable().map_err(|status| HttpClientError::plain(status, Phase::None))?;
         let now = self.0.maker.clock.read();
         let (user_data, capacity) = (config.user_data, config.body_buffer_bytes);
-        let plan = Plan::sharing(config, now, &self.0.maker.user_agent, &self.0.maker.usual_terms)?;
+        let plan = Plan::sharing(config, now, &self.0.maker.user_agent, &self.0.maker.usual)?;
         let url = plan.target.display();
         let host = &self.0.host;
         let shared = host
