@@ -54,7 +54,7 @@ impl Client {
                 Turn::default()
             }
         };
-        self.0.tend_spare_lanes();
+        self.0.tend_spare_lanes(self.0.clock_now());
         self.0.pump();
         self.0.usable()?;
         Ok(self.0.poll_info(turn))
@@ -251,8 +251,8 @@ impl Inner {
         let start = self.clock_now();
         let mut looked = false;
         let mut passenger = None;
+        self.tend_spare_lanes(start);
         loop {
-            self.tend_spare_lanes();
             let turn = {
                 let mut place = match driven.try_executor() {
                     Ok(place) => place,
@@ -302,6 +302,7 @@ impl Inner {
             };
             self.host.passengers.wake();
             looked = true;
+            self.tend_spare_lanes(self.clock_now());
             self.leave(driven)?;
             match waited {
                 Ok(_) => {}
@@ -379,7 +380,7 @@ impl Inner {
                 self.asleep.store(false, Ordering::SeqCst);
                 return Ok(Reason::Time);
             }
-            self.tend_spare_lanes();
+            self.tend_spare_lanes(self.clock_now());
             let waited = host_poller.wait(sooner(left, self.until_tending()), &mut woken);
             self.asleep.store(false, Ordering::SeqCst);
             drop(_driving);

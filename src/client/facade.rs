@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 mod lanes;
 
 use super::config::{ClientConfig, RequestConfig};
@@ -109,7 +111,7 @@ pub(super) struct Inner {
     /// Lanes of `perform`, not in use. Last in, first out: the last one's connections are the warmest.
     spare: Mutex<Vec<Arc<Driven>>>,
     /// Lanes of `perform`, by the request they carry.
-    bound: Mutex<HashMap<u64, Arc<Driven>>>,
+    bound: Mutex<HashMap<u64, Arc<Driven>, RandomState>>,
     pub closed: AtomicBool,
     pub poisoned: AtomicBool,
     /// A wakeup that no wait has seen yet.
@@ -471,8 +473,7 @@ impl Inner {
 
     /// Looks after the lanes that nobody drives, now and then: idle connections that died or grew old are closed. Every
     /// driving call does this; without one, no thread of ours would have the time.
-    pub fn tend_spare_lanes(&self) {
-        let now = self.clock_now();
+    pub fn tend_spare_lanes(&self, now: Instant) {
         let due = self.tend_at.load(Ordering::Relaxed);
         if now.as_nanos() < due {
             return;
@@ -495,8 +496,10 @@ impl Inner {
     pub fn until_tending(&self) -> Option<Duration> {
         let spare = lock(&self.spare);
         let deadlines = spare.iter().filter_map(|driven| driven.lane.executor.next_deadline());
-        let now = self.clock_now();
-        deadlines.min().map(|at| at.max(now.after(TEND_INTERVAL_MIN)).since(now))
+        deadlines.min().map(|at| {
+            let now = self.clock_now();
+            at.max(now.after(TEND_INTERVAL_MIN)).since(now)
+        })
     }
 
     /// Keeps a lane for the next `perform`.
