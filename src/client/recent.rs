@@ -17,10 +17,18 @@ pub struct Recent(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// URLs as they were given, in no order.
-    urls: Vec<(Arc<str>, Target)>,
+    /// In no order.
+    urls: Vec<Url>,
     /// Which of them goes first, once there are as many as may be.
     oldest: usize,
+}
+
+struct Url {
+    /// How it ends: URLs of one kind mostly differ there, so that few are compared as a whole.
+    end: u64,
+    /// As it was given.
+    text: Arc<str>,
+    target: Target,
 }
 
 impl Recent {
@@ -36,7 +44,8 @@ impl Recent {
 
     fn find(&self, url: &str) -> Option<Target> {
         let known = try_lock(&self.0)?;
-        known.urls.iter().find(|(given, _)| **given == *url).map(|(_, target)| target.clone())
+        let end = end(url);
+        known.urls.iter().find(|one| one.end == end && *one.text == *url).map(|one| one.target.clone())
     }
 
     fn remember(&self, url: &str, target: &Target) {
@@ -45,8 +54,8 @@ impl Recent {
         if url.len() > REMEMBERED_URL_BYTES_MAX || text.len() > REMEMBERED_URL_BYTES_MAX || target.has_credentials() {
             return;
         }
-        let given = if url == &**text { text.clone() } else { Arc::from(url) };
-        let entry = (given, target.clone());
+        let text = if url == &**text { text.clone() } else { Arc::from(url) };
+        let entry = Url { end: end(url), text, target: target.clone() };
         let Some(mut known) = try_lock(&self.0) else { return };
         let forgotten = if known.urls.len() < REMEMBERED_URLS_MAX {
             known.urls.push(entry);
@@ -60,6 +69,10 @@ impl Recent {
         drop(known);
         drop(forgotten);
     }
+}
+
+fn end(url: &str) -> u64 {
+    url.as_bytes().last_chunk().map_or(0, |end| u64::from_ne_bytes(*end))
 }
 
 #[cfg(test)]
