@@ -41,7 +41,7 @@ fn world(seed: u64, spawn_ask: u32) -> World {
 }
 
 impl World {
-    fn start(&mut self, config: RequestConfig) -> Arc<RequestShared> {
+    fn start(&mut self, config: RequestConfig<'_>) -> Arc<RequestShared> {
         let now = self.sim.now();
         let plan = Plan::new(config, now, "").unwrap();
         let url = plan.target.display();
@@ -71,8 +71,8 @@ impl World {
     }
 }
 
-fn get(url: &str) -> RequestConfig {
-    RequestConfig { url: url.to_owned(), ..RequestConfig::default() }
+fn get(url: &str) -> RequestConfig<'static> {
+    RequestConfig { url: url.to_owned().into(), ..RequestConfig::default() }
 }
 
 fn bytes(text: &str) -> Op {

@@ -47,7 +47,7 @@ fn perform_twice_over_one_connection() {
     let (url, server) = serve(vec![ok, ok]);
     let client = Client::create(ClientConfig::default()).unwrap();
     for _ in 0..2 {
-        let config = RequestConfig { url: url.clone(), ..RequestConfig::default() };
+        let config = RequestConfig { url: url.as_str().into(), ..RequestConfig::default() };
         let (request, status, info) = client.perform(config, 0, Some(Duration::from_secs(10))).unwrap();
         assert_eq!(status, Status::Ok);
         assert_eq!((info.status, info.http_status), (Status::Ok, 200));
@@ -65,7 +65,7 @@ fn perform_twice_over_one_connection() {
 fn create_wait_event() {
     let (url, server) = serve(vec![b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]);
     let client = Client::create(ClientConfig::default()).unwrap();
-    let config = RequestConfig { url, user_data: 7, ..RequestConfig::default() };
+    let config = RequestConfig { url: url.into(), user_data: 7, ..RequestConfig::default() };
     let request = client.request_create(config).unwrap();
     let mut done = 0;
     while done == 0 {
@@ -87,7 +87,7 @@ fn a_name_is_looked_up() {
     let (url, server) = serve(vec![b"HTTP/1.1 204 No Content\r\n\r\n"]);
     let client = Client::create(ClientConfig::default()).unwrap();
     let url = url.replace("127.0.0.1", "localhost");
-    let config = RequestConfig { url, ..RequestConfig::default() };
+    let config = RequestConfig { url: url.into(), ..RequestConfig::default() };
     let (request, status, info) = client.perform(config, 0, Some(Duration::from_secs(10))).unwrap();
     assert_eq!((status, info.status, info.http_status), (Status::Ok, Status::Ok, 204));
     let sent = server.join().unwrap();
@@ -115,7 +115,7 @@ fn large_reads_bypass_the_buffer() {
     let (url, server) = serve(vec![by_length.leak(), chunked.leak()]);
     let client = Client::create(ClientConfig::default()).unwrap();
     for round in 0..2 {
-        let config = RequestConfig { url: url.clone(), ..RequestConfig::default() };
+        let config = RequestConfig { url: url.as_str().into(), ..RequestConfig::default() };
         let (request, status, _) = client.perform(config, 1, Some(Duration::from_secs(10))).unwrap();
         assert_eq!(status, Status::Ok);
         let mut got = Vec::new();

@@ -294,11 +294,11 @@ impl TaskIterator for Watched {
 
 /// No timeout falls on a whole millisecond, as all scripted times do: which of two things at the same moment comes
 /// first is not what is asked here.
-fn config(request: &Request) -> RequestConfig {
+fn config(request: &Request) -> RequestConfig<'static> {
     let url = ["http://10.0.0.1/", "http://a.test/", "http://[::1]:81/", "https://10.0.0.1/", "http://10.0.0.1/x"];
     let method = ["GET", "POST", "HEAD", "PUT", "OPTIONS"];
     let mut config = RequestConfig {
-        url: url[usize::from(request.url) % url.len()].to_owned(),
+        url: url[usize::from(request.url) % url.len()].into(),
         method: method[usize::from(request.method) % method.len()].into(),
         redirects_max: [Some(10), Some(1), Some(0), None][usize::from(request.redirects % 4)],
         body_buffer_bytes: [None, Some(1), Some(7), Some(1_000)][usize::from(request.buffer % 4)],

@@ -117,13 +117,13 @@ impl Default for ClientConfig {
 
 /// One request, whole.
 #[derive(Clone)]
-pub struct RequestConfig {
+pub struct RequestConfig<'a> {
     /// Comes back in events.
     pub user_data: usize,
     /// A token; case matters.
     pub method: Cow<'static, str>,
     /// Absolute, http or https.
-    pub url: String,
+    pub url: Cow<'a, str>,
     /// In this order.
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
     /// The body; `None`: none.
@@ -163,13 +163,13 @@ pub struct RequestConfig {
     pub body_buffer_bytes: Option<usize>,
 }
 
-impl Default for RequestConfig {
+impl Default for RequestConfig<'_> {
     fn default() -> Self {
         let limits = Limits::default();
         Self {
             user_data: 0,
             method: Cow::Borrowed("GET"),
-            url: String::new(),
+            url: Cow::Borrowed(""),
             headers: Vec::new(),
             body: None,
             priority: 0,

@@ -42,7 +42,7 @@ impl Client {
     /// Runs what is ready, within a budget (zero: one turn), and never blocks.
     pub fn poll(&self, budget: Duration) -> Result<PollInfo, Status> {
         self.0.usable()?;
-        let tended = self.0.tend_spare_lanes(1);
+        let tended = self.0.tend_spare_lanes(1, self.0.clock_now());
         let mut turn = match &self.0.drive {
             Drive::Inline(driven) => self.0.poll_driven(driven, budget, tended)?,
             #[cfg(feature = "multi")]
@@ -124,7 +124,7 @@ impl Client {
     /// Makes a request and drives it on this thread, on an executor of its own. `Err`: it was never made.
     pub fn perform(
         &self,
-        config: RequestConfig,
+        config: RequestConfig<'_>,
         until: u32,
         timeout: Option<Duration>,
     ) -> Result<(u64, Status, RequestInfo), HttpClientError> {
@@ -254,8 +254,8 @@ impl Inner {
         let start = self.clock_now();
         let mut looked = false;
         let mut passenger = None;
+        self.tend_spare_lanes(usize::MAX, start);
         loop {
-            self.tend_spare_lanes(usize::MAX);
             let turn = {
                 let mut place = match driven.try_executor() {
                     Ok(place) => place,
@@ -305,6 +305,7 @@ impl Inner {
             };
             self.host.passengers.wake();
             looked = true;
+            self.tend_spare_lanes(usize::MAX, self.clock_now());
             self.leave(driven)?;
             match waited {
                 Ok(_) => {}
@@ -382,7 +383,7 @@ impl Inner {
                 self.asleep.store(false, Ordering::SeqCst);
                 return Ok(Reason::Time);
             }
-            self.tend_spare_lanes(usize::MAX);
+            self.tend_spare_lanes(usize::MAX, self.clock_now());
             let waited = host_poller.wait(sooner(left, self.until_tending()), &mut woken);
             self.asleep.store(false, Ordering::SeqCst);
             drop(_driving);

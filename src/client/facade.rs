@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 mod lanes;
 mod spare;
 #[cfg(test)]
@@ -17,7 +19,7 @@ use super::hitches::{HitchReport, Hitches};
 use super::host_side::{Event, HostSide};
 use super::job::Job;
 use super::mapping::tls_status;
-use super::plan::Plan;
+use super::plan::{Plan, Usual};
 use super::questions::{Decision, SpawnCallback, SpawnInfo};
 use super::request::{HeadKind, HeadRecord, RequestInfo, RequestShared, Stop, TraceEntry};
 use super::status::Status;
@@ -107,7 +109,7 @@ pub(super) struct Inner {
     /// Lanes of `perform`, not in use.
     spare: Spare,
     /// Lanes of `perform`, by the request they carry.
-    bound: Mutex<HashMap<u64, Arc<Driven>>>,
+    bound: Mutex<HashMap<u64, Arc<Driven>, RandomState>>,
     pub closed: AtomicBool,
     pub poisoned: AtomicBool,
     /// A wakeup that no wait has seen yet.
@@ -150,7 +152,7 @@ impl Client {
             idle_connections_max: config.idle_connections_max,
             idle_timeout: config.idle_timeout,
             user_agent: config.user_agent,
-            usual_terms: Arc::default(),
+            usual: Usual::default(),
             retired: Arc::default(),
         };
         let (host, drive) = start(&maker, config.worker_threads, config.requests_max, &asleep, &handle_used)?;
@@ -172,7 +174,7 @@ impl Client {
     }
 
     /// Makes a request. No look-up, no I/O: a driver takes it from here.
-    pub fn request_create(&self, config: RequestConfig) -> Result<u64, HttpClientError> {
+    pub fn request_create(&self, config: RequestConfig<'_>) -> Result<u64, HttpClientError> {
         let (plan, shared) = self.new_request(config, false)?;
         if !plan.idempotent {
             self.0.look_first.store(true, Ordering::SeqCst);
@@ -184,13 +186,13 @@ impl Client {
 
     pub(super) fn new_request(
         &self,
-        config: RequestConfig,
+        config: RequestConfig<'_>,
         silent: bool,
     ) -> Result<(Plan, Arc<RequestShared>), HttpClientError> {
         self.0.usable().map_err(|status| HttpClientError::plain(status, Phase::None))?;
         let now = self.0.maker.clock.read();
         let (user_data, capacity) = (config.user_data, config.body_buffer_bytes);
-        let plan = Plan::sharing(config, now, &self.0.maker.user_agent, &self.0.maker.usual_terms)?;
+        let plan = Plan::sharing(config, now, &self.0.maker.user_agent, &self.0.maker.usual)?;
         let url = plan.target.display();
         let host = &self.0.host;
         let shared = host

@@ -25,6 +25,7 @@ mod phases;
 mod plan;
 mod pool;
 mod questions;
+mod recent;
 mod redirects;
 mod request;
 mod status;

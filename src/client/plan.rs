@@ -1,11 +1,13 @@
 //! What a request is to do: checked once when it is made, changed only by redirects.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{Body, RequestConfig};
 use super::error::{Argument, HttpClientError};
+use super::recent::Recent;
 use super::status::Status;
 use super::target::Target;
 use crate::proto::{self, Limits, RequestBody, RequestHead, RequestHeadError};
@@ -15,6 +17,8 @@ use crate::valtron::time::Instant;
 pub const REQUEST_HEADERS_MAX: usize = 1_000;
 /// Bytes of one request head at most; servers commonly stop at 8 to 64 KiB.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 1 << 20;
+/// A longer head is not remembered: it would hold a long `User-Agent`, once for each URL.
+const REMEMBERED_HEAD_BYTES_MAX: usize = 4 * 1024;
 
 /// Limits per phase; `None`: no limit. See [`RequestConfig`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +41,7 @@ pub struct Terms {
 }
 
 impl Terms {
-    fn of(config: &RequestConfig) -> Self {
+    fn of(config: &RequestConfig<'_>) -> Self {
         Self {
             timeouts: Timeouts {
                 resolve: config.resolve_timeout,
@@ -63,6 +67,44 @@ impl Default for Terms {
     }
 }
 
+/// What the requests of a client have in common.
+#[derive(Default)]
+pub struct Usual {
+    /// Of those that say nothing else.
+    pub terms: Arc<Terms>,
+    /// What they ask for.
+    pub recent: Recent,
+}
+
+/// The bytes of a request's head.
+pub enum Head {
+    /// Made for this request.
+    Own(Vec<u8>),
+    /// The same as of an earlier one: [`Target::bare_head`].
+    Bare(Target),
+}
+
+impl Deref for Head {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Head::Own(head) => head,
+            Head::Bare(target) => target.bare_head().unwrap_or_default(),
+        }
+    }
+}
+
+impl Head {
+    /// Puts the body behind it.
+    pub fn append(&mut self, body: &[u8]) {
+        match self {
+            Head::Own(head) => head.extend_from_slice(body),
+            Head::Bare(_) => *self = Head::Own([&**self, body].concat()),
+        }
+    }
+}
+
 /// See the module.
 #[derive(Clone)]
 #[allow(missing_docs)] // as in `RequestConfig`
@@ -79,7 +121,7 @@ pub struct Plan {
     /// For everything, redirects included.
     pub deadline: Option<Instant>,
     pub priority: i32,
-    /// The head as it will be sent first; taken then.
+    /// The head as it will be sent first, if it is not a remembered one; taken then.
     head: Option<Vec<u8>>,
 }
 
@@ -87,18 +129,18 @@ impl Plan {
     /// Checks a request as the host described it. Every mistake in it is found here, before anything is sent.
     ///
     /// `user_agent` is sent if the request brings none; empty: none is.
-    pub fn new(config: RequestConfig, now: Instant, user_agent: &str) -> Result<Self, HttpClientError> {
+    pub fn new(config: RequestConfig<'_>, now: Instant, user_agent: &str) -> Result<Self, HttpClientError> {
         Self::sharing(config, now, user_agent, &Arc::default())
     }
 
-    /// The same; it shares `usual` if those are its terms.
+    /// The same; what it has in common with others of the client is taken from `usual`.
     pub fn sharing(
-        config: RequestConfig,
+        config: RequestConfig<'_>,
         now: Instant,
         user_agent: &str,
-        usual: &Arc<Terms>,
+        usual: &Usual,
     ) -> Result<Self, HttpClientError> {
-        let target = Target::parse(&config.url)?;
+        let (target, asked_before) = usual.recent.target(&config.url)?;
         if config.method.eq_ignore_ascii_case("CONNECT") {
             return Err(HttpClientError::argument(
                 Status::MethodUnsupported,
@@ -111,7 +153,7 @@ impl Plan {
             return Err(HttpClientError::argument(Status::HeaderTooMany, Argument::Headers, text));
         }
         let terms = Terms::of(&config);
-        let terms = if **usual == terms { usual.clone() } else { Arc::new(terms) };
+        let terms = if *usual.terms == terms { usual.terms.clone() } else { Arc::new(terms) };
         let idempotent = config.idempotent.unwrap_or_else(|| proto::is_idempotent(&config.method));
         let mut headers = config.headers;
         if let Some(credentials) = target.basic_credentials()? {
@@ -132,18 +174,35 @@ impl Plan {
             priority: config.priority,
             head: None,
         };
-        // Encoding it is the check.
-        plan.head = Some(plan.encode(user_agent)?);
+        if plan.bare_head().is_none() {
+            // Encoding it is the check.
+            let head = plan.encode(user_agent)?;
+            match asked_before && plan.is_bare() && head.len() <= REMEMBERED_HEAD_BYTES_MAX {
+                true => plan.target.set_bare_head(head),
+                false => plan.head = Some(head),
+            }
+        }
         Ok(plan)
     }
 
     /// The request head as bytes.
-    pub fn take_head(&mut self, user_agent: &str) -> Result<Vec<u8>, HttpClientError> {
+    pub fn take_head(&mut self, user_agent: &str) -> Result<Head, HttpClientError> {
         match self.head.take() {
-            Some(head) => Ok(head),
+            Some(head) => Ok(Head::Own(head)),
+            None if self.bare_head().is_some() => Ok(Head::Bare(self.target.clone())),
             // It is sent again, or it is another after a redirect.
-            None => self.encode(user_agent),
+            None => self.encode(user_agent).map(Head::Own),
         }
+    }
+
+    /// All that its head says follows from the URL and the client.
+    fn is_bare(&self) -> bool {
+        self.method == "GET" && self.headers.is_empty() && self.body.is_none()
+    }
+
+    /// Its head, if that is remembered.
+    fn bare_head(&self) -> Option<&[u8]> {
+        self.target.bare_head().filter(|_| self.is_bare())
     }
 
     /// It is not the request it was: its head is made anew.
@@ -231,8 +290,7 @@ impl Plan {
     /// A bare plan for unit tests.
     #[cfg(test)]
     pub fn for_tests(url: &str, method: &str) -> Self {
-        let config =
-            RequestConfig { url: url.to_owned(), method: method.to_owned().into(), ..RequestConfig::default() };
+        let config = RequestConfig { url: url.into(), method: method.to_owned().into(), ..RequestConfig::default() };
         match Self::new(config, Instant::default(), "") {
             Ok(plan) => plan,
             Err(error) => panic!("{error}"),
@@ -248,7 +306,7 @@ mod tests {
 
     fn refused(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&'static str>) -> HttpClientError {
         let config = RequestConfig {
-            url: url.to_owned(),
+            url: url.into(),
             method: method.to_owned().into(),
             headers: headers
                 .iter()
@@ -288,6 +346,34 @@ mod tests {
         ];
         for (error, status, index, text) in table {
             assert_eq!((error.status, error.argument_index, &*error.text), (status, index, text));
+        }
+    }
+
+    /// Goal: a remembered head is that of a client's bare GET for the same URL alone, and never a long one. Method:
+    /// what plans made in turn have at hand.
+    #[test]
+    fn which_heads_are_remembered() {
+        let usual = Usual::default();
+        let get = |url: &'static str| RequestConfig { url: url.into(), ..RequestConfig::default() };
+        let plan = |config, agent| Plan::sharing(config, Instant::default(), agent, &usual).expect("a request");
+        let mut kinds = String::new();
+        let mut note = |config| {
+            kinds.push(match plan(config, "x").take_head("x") {
+                Ok(Head::Own(_)) => 'o',
+                Ok(Head::Bare(_)) => 'b',
+                Err(error) => panic!("{error}"),
+            });
+        };
+        (0..3).for_each(|_| note(get("http://a/")));
+        note(RequestConfig { method: "HEAD".into(), ..get("http://a/") });
+        note(RequestConfig { headers: vec![(b"a".to_vec(), b"b".to_vec())], ..get("http://a/") });
+        note(RequestConfig { body: Some(Arc::new(Vec::new())), ..get("http://a/") });
+        note(RequestConfig { redirects_max: None, head_bytes_max: 1, priority: 1, ..get("http://a/") });
+        (0..3).for_each(|_| note(get("http://u:p@a/")));
+        assert_eq!(kinds, "obbooobooo");
+        let agent = "x".repeat(REMEMBERED_HEAD_BYTES_MAX);
+        for _ in 0..3 {
+            assert!(matches!(plan(get("http://b/"), &agent).take_head(&agent), Ok(Head::Own(_))));
         }
     }
 }

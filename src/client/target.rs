@@ -8,7 +8,7 @@ mod plain;
 
 use std::net::IpAddr;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use url::{Host, ParseError, Position, Url};
 
@@ -29,9 +29,12 @@ pub struct Origin {
     pub port: u16,
 }
 
-/// A checked URL: its text as the standard writes it, and where the parts are that a request needs.
+/// A checked URL: its text as the standard writes it, and where the parts are that a request needs. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct Target(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     text: Arc<str>,
     /// The text without credentials; the same text if it has none.
     shown: Arc<str>,
@@ -41,6 +44,8 @@ pub struct Target {
     path: Range<u32>,
     origin: Origin,
     address: Option<IpAddr>,
+    /// See [`Target::bare_head`].
+    bare_head: OnceLock<Box<[u8]>>,
 }
 
 impl Target {
@@ -133,49 +138,71 @@ impl Target {
             true => text.clone(),
             false => format!("{}{}", &url[..Position::BeforeUsername], &url[Position::BeforeHost..]).into(),
         };
-        Ok(Self { text, shown, host: host_field, path, origin: Origin { secure, host, port }, address })
+        let origin = Origin { secure, host, port };
+        Ok(Parts { text, shown, host: host_field, path, origin, address, bare_head: OnceLock::new() }.into())
+    }
+
+    /// The head of a GET for it without a field or a body of the caller's, if that was encoded for an earlier request.
+    pub(super) fn bare_head(&self) -> Option<&[u8]> {
+        self.0.bare_head.get().map(|head| &**head)
+    }
+
+    /// Remembers that head. What it says does not change: a target is shared by requests of one client alone.
+    pub(super) fn set_bare_head(&self, head: Vec<u8>) {
+        // Another thread may have been faster, with the same bytes.
+        let _ = self.0.bare_head.set(head.into());
+    }
+
+    /// The URL in full.
+    pub(super) fn text(&self) -> &Arc<str> {
+        &self.0.text
+    }
+
+    /// The URL has a user or a password.
+    pub(super) fn has_credentials(&self) -> bool {
+        !Arc::ptr_eq(&self.0.text, &self.0.shown)
     }
 
     /// The URL in full, fragment and credentials included; made anew, for those few who take it apart.
     pub fn url(&self) -> Result<Url, HttpClientError> {
         // It was written by the same crate, or is in the part of the grammar that both sides agree on.
-        Url::parse(&self.text)
+        Url::parse(&self.0.text)
             .map_err(|error| HttpClientError::argument(Status::UrlSyntax, Argument::Url, format!("url: {error}")))
     }
 
     /// The URL as shown to hosts and in messages: without credentials.
     pub fn display(&self) -> Arc<str> {
-        self.shown.clone()
+        self.0.shown.clone()
     }
 
     /// Who answers.
     pub fn origin(&self) -> &Origin {
-        &self.origin
+        &self.0.origin
     }
 
     /// The host, if it is an address and needs no look-up.
     pub fn address(&self) -> Option<IpAddr> {
-        self.address
+        self.0.address
     }
 
     /// Path and query: the origin-form of RFC 9112 section 3.2.1.
     pub fn request_target(&self) -> &str {
-        self.part(&self.path)
+        self.part(&self.0.path)
     }
 
     /// The `Host` field (RFC 9110 section 7.2): the port only if it is not the scheme's own.
     pub fn host_field(&self) -> &str {
-        self.part(&self.host)
+        self.part(&self.0.host)
     }
 
     fn part(&self, range: &Range<u32>) -> &str {
         // The ranges were taken from this very text.
-        self.text.get(range.start as usize..range.end as usize).unwrap_or_default()
+        self.0.text.get(range.start as usize..range.end as usize).unwrap_or_default()
     }
 
     /// `Authorization` from `user:password@`, if the URL has that (RFC 7617).
     pub fn basic_credentials(&self) -> Result<Option<String>, HttpClientError> {
-        if Arc::ptr_eq(&self.text, &self.shown) {
+        if !self.has_credentials() {
             return Ok(None);
         }
         let url = self.url()?;
@@ -191,6 +218,12 @@ impl Target {
         pair.push(b':');
         pair.extend(percent_decode(url.password().unwrap_or_default()));
         Ok(Some(format!("Basic {}", base64(&pair))))
+    }
+}
+
+impl From<Parts> for Target {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
     }
 }
 

@@ -29,6 +29,7 @@ use super::connection::Connection;
 use super::context::Context;
 use super::error::{HttpClientError, Phase};
 use super::hitches::StepKind;
+use super::plan::Head;
 pub use super::plan::Plan;
 use super::request::{HeadRecord, RequestShared, Stop};
 use super::status::Status;
@@ -205,7 +206,7 @@ pub(super) struct SendingRequest<N: Net> {
 
 /// How far a request has gone out.
 pub(super) struct Upload {
-    pub head: Vec<u8>,
+    pub head: Head,
     pub head_sent: usize,
     pub body_sent: usize,
 }

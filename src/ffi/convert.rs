@@ -22,6 +22,8 @@ const FOR_EVER: Duration = Duration::from_millis(100 * TIMEOUT_MS_MAX as u64);
 const URL_LEN_MAX: usize = 65_536;
 /// Most header lines taken: far above what any server takes.
 const HEADERS_COUNT_MAX: usize = 4_096;
+/// Methods of which no copy is made, the most frequent ones first.
+const COMMON_METHODS: [&str; 7] = ["GET", "POST", "PUT", "HEAD", "PATCH", "DELETE", "OPTIONS"];
 /// Most threads a client may be asked to start.
 const THREADS_MAX: i32 = 1_024;
 
@@ -95,7 +97,7 @@ pub(super) fn waited((status, info): (Status, Option<RequestInfo>)) -> Result<Re
 /// `perform`, its plain arguments checked; the request, if there is one left.
 pub(super) fn perform(
     client: &Client,
-    config: RequestConfig,
+    config: RequestConfig<'_>,
     mask: u32,
     timeout_ms: i32,
 ) -> Refusal<(Status, Option<(u64, RequestInfo)>)> {
@@ -298,16 +300,16 @@ const HEADER_DEFAULT: valtron_header =
     valtron_header { name: std::ptr::null(), name_len: 0, value: std::ptr::null(), value_len: 0 };
 
 /// A request about to be made.
-pub(super) struct Submission {
-    config: RequestConfig,
+pub(super) struct Submission<'a> {
+    config: RequestConfig<'a>,
     borrowed: Option<Arc<Borrowed>>,
     detail: OutStruct<valtron_error_detail>,
 }
 
-impl Submission {
+impl<'a> Submission<'a> {
     /// Makes it by `submit`; refused, the particulars go to the caller. The release of a borrowed body is owed from
     /// here on, and only now: had the library kept a reference of a refused request, nothing would come of it.
-    pub(super) fn submit<T>(self, submit: impl FnOnce(RequestConfig) -> Refusal<T>) -> Result<T, Status> {
+    pub(super) fn submit<T>(self, submit: impl FnOnce(RequestConfig<'a>) -> Refusal<T>) -> Result<T, Status> {
         match submit(self.config) {
             Ok(made) => {
                 if let Some(borrowed) = self.borrowed {
@@ -325,10 +327,10 @@ impl Submission {
 
 /// # Safety
 /// `config` is NULL or as the header says.
-pub(super) unsafe fn request_config(
+pub(super) unsafe fn request_config<'a>(
     config: *const valtron_request_config,
     releases: &Arc<Releases>,
-) -> Result<Submission, Status> {
+) -> Result<Submission<'a>, Status> {
     // SAFETY: promised to us, here and in all that follows.
     let c = unsafe { input(config, REQUEST_DEFAULT)? };
     // SAFETY: as above.
@@ -345,10 +347,10 @@ pub(super) unsafe fn request_config(
 
 /// # Safety
 /// As for [`request_config`].
-unsafe fn request_parts(
+unsafe fn request_parts<'a>(
     c: &valtron_request_config,
     releases: &Arc<Releases>,
-) -> Refusal<(RequestConfig, Option<Arc<Borrowed>>)> {
+) -> Refusal<(RequestConfig<'a>, Option<Arc<Borrowed>>)> {
     if !c.upgrade.is_null() || c.upgrade_len != 0 {
         return refuse(Status::Unsupported, Argument::Reserved, "upgrade: reserved, must be NULL".to_owned());
     }
@@ -357,12 +359,18 @@ unsafe fn request_parts(
     let (method, url) = unsafe { (text(c.method, c.method_len), text(c.url, c.url_len)) };
     let method = match method.or_refuse(Argument::Method)? {
         _ if c.method.is_null() => limits.method.clone(),
-        method => utf8(method, Status::Method, Argument::Method)?.into(),
+        method => match COMMON_METHODS.into_iter().find(|common| common.as_bytes() == method) {
+            Some(common) => common.into(),
+            None => String::from_utf8(copied(method).or_refuse(Argument::Method)?)
+                .map_err(|_| Status::Method)
+                .or_refuse(Argument::Method)?
+                .into(),
+        },
     };
     let url = match url.or_refuse(Argument::Url)? {
         [] => return Err(Status::UrlEmpty).or_refuse(Argument::Url),
         url if url.len() > URL_LEN_MAX => return Err(Status::UrlTooLong).or_refuse(Argument::Url),
-        url => utf8(url, Status::UrlNotUtf8, Argument::Url)?,
+        url => std::str::from_utf8(url).map_err(|_| Status::UrlNotUtf8).or_refuse(Argument::Url)?.into(),
     };
     // SAFETY: as above.
     let headers = unsafe { headers(c)? };
@@ -371,7 +379,7 @@ unsafe fn request_parts(
     Ok((RequestConfig { method, url, headers, body, ..limits }, borrowed))
 }
 
-fn request_limits(c: &valtron_request_config) -> Refusal<RequestConfig> {
+fn request_limits<'a>(c: &valtron_request_config) -> Refusal<RequestConfig<'a>> {
     let d = RequestConfig::default();
     let most = i64::from(i32::MAX);
     let none = i32::MAX as usize;
@@ -416,11 +424,6 @@ fn request_limits(c: &valtron_request_config) -> Refusal<RequestConfig> {
 unsafe fn text<'a>(start: *const c_char, len: usize) -> Result<&'a [u8], Status> {
     // SAFETY: promised to us.
     unsafe { bytes(start.cast(), len) }
-}
-
-fn utf8(bytes: &[u8], status: Status, argument: Argument) -> Refusal<String> {
-    let copy = copied(bytes).or_refuse(argument)?;
-    String::from_utf8(copy).map_err(|_| status).or_refuse(argument)
 }
 
 /// # Safety

@@ -108,6 +108,10 @@ impl Texts {
 
     pub(super) fn forget_request(&self, request: u64) {
         let mut maps = lock(&self.0);
+        // Mostly there is none, and a look would hash the handle first.
+        if maps.by_request.is_empty() {
+            return;
+        }
         for id in maps.by_request.remove(&request).unwrap_or_default() {
             maps.by_spawn.remove(&id);
         }

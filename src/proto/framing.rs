@@ -146,16 +146,18 @@ fn check_chunked(head: &ResponseHead) -> Result<(), ProtocolError> {
 /// The length all `Content-Length` values agree on; `None` if there is no such field (RFC 9110 section 8.6).
 fn content_length(head: &ResponseHead) -> Result<Option<u64>, ProtocolError> {
     let mut agreed = None;
-    for member in head.get_all("content-length").flat_map(list_members) {
-        let length = parse_decimal(member).map_err(|error| match error {
-            DecimalError::NotDecimal => ProtocolError::ContentLengthInvalid,
-            DecimalError::Overflow => ProtocolError::ContentLengthOverflow,
-        })?;
-        match agreed {
-            Some(first) if first != length => {
-                return Err(ProtocolError::ContentLengthConflict { first, other: length });
+    for value in head.get_all("content-length") {
+        for member in list_members(value) {
+            let length = parse_decimal(member).map_err(|error| match error {
+                DecimalError::NotDecimal => ProtocolError::ContentLengthInvalid,
+                DecimalError::Overflow => ProtocolError::ContentLengthOverflow,
+            })?;
+            match agreed {
+                Some(first) if first != length => {
+                    return Err(ProtocolError::ContentLengthConflict { first, other: length });
+                }
+                _ => agreed = Some(length),
             }
-            _ => agreed = Some(length),
         }
     }
     Ok(agreed)

@@ -86,6 +86,15 @@ impl TaskWaker {
         Self { shared: Arc::new(WakerShared { entry, notified: AtomicBool::new(false), queue }) }
     }
 
+    /// Makes this a new waker for another task of the same executor, in the same memory. False: others have it, too,
+    /// and it stays what it was.
+    pub fn renew(&mut self, entry: Entry) -> bool {
+        let Some(shared) = Arc::get_mut(&mut self.shared) else { return false };
+        shared.entry = entry;
+        shared.notified = AtomicBool::new(false);
+        true
+    }
+
     /// Makes the task ready. Any thread, and none waits for another here.
     pub fn wake(&self) {
         if !self.shared.notified.swap(true, Ordering::SeqCst) {
@@ -106,5 +115,28 @@ impl TaskWaker {
     /// The executor takes the notified bit before it runs the task. True: a wake had come.
     pub fn take_notified(&self) -> bool {
         self.shared.notified.swap(false, Ordering::SeqCst)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Goal: a waker that nobody else has serves another task, as one that was made for it; one that somebody has does
+    /// not. Method: wake the first task, renew with and without a second holder, wake the second task.
+    #[test]
+    fn a_spent_waker_is_renewed() {
+        let queue = WakeQueue::new(Box::new(|| {}));
+        let (first, second) = (Entry::new(0, 1), Entry::new(0, 2));
+        let mut waker = TaskWaker::new(first, queue.clone());
+        let other = waker.clone();
+        other.wake();
+        assert!(!waker.renew(second) && waker.entry() == first && waker.is_notified());
+        drop(other);
+        assert!(waker.renew(second) && waker.entry() == second && !waker.is_notified());
+        waker.wake();
+        let mut woken = Vec::new();
+        queue.drain(&mut woken);
+        assert_eq!(woken, [first, second]);
     }
 }

@@ -105,6 +105,8 @@ pub struct Executor {
     // Kept for their allocations.
     woken: Vec<Entry>,
     staged: Vec<Staged>,
+    /// Of tasks that are over, oldest first.
+    pub(super) spent_wakers: VecDeque<TaskWaker>,
     /// Tasks whose keys are still to be given back.
     pub(super) over: Vec<Entry>,
     /// What came in, beyond what one turn takes.
@@ -128,8 +130,13 @@ impl Backlog {
 /// New tasks, wakes and deadlines that one turn takes in, of each kind: a few hundred nanoseconds each, so that taking
 /// in ten thousand does not outlast a budget. Children that a step lifts are taken in at once.
 const INTAKE_MAX: usize = 256;
+/// Taking in so many takes no longer than a step.
+const FEW_READY: usize = 8;
 /// The same after a step that spawned: what it scheduled, if not many others wait to be taken in.
 const SPAWNED_MAX: usize = 16;
+
+/// Wakers of tasks that are over, kept for the next ones: some 50 bytes each.
+pub(super) const SPENT_WAKERS_MAX: usize = 256;
 
 impl Executor {
     /// An executor over `poller`, which reads the time from `clock`.
@@ -158,6 +165,7 @@ impl Executor {
             waits_unlooked: 0,
             woken: Vec::new(),
             staged: Vec::new(),
+            spent_wakers: VecDeque::new(),
             over: Vec::new(),
             backlog: Backlog::default(),
         }
@@ -289,7 +297,10 @@ impl Executor {
                 continue;
             }
             let steps = self.queues.len();
-            now = self.source.read();
+            if look || steps > FEW_READY {
+                // Else what was taken in took no time worth a look at the clock.
+                now = self.source.read();
+            }
             for _ in 0..steps {
                 let begun = now;
                 progressed |= self.step();
@@ -350,10 +361,10 @@ impl Executor {
     }
 
     fn take_wakes(&mut self) {
-        let mut woken = std::mem::take(&mut self.woken);
-        self.shared.wakes.drain(&mut woken);
-        self.backlog.woken.extend(woken.drain(..));
-        self.woken = woken;
+        if !self.shared.wakes.is_empty() {
+            self.shared.wakes.drain(&mut self.woken);
+            self.backlog.woken.extend(self.woken.drain(..));
+        }
         for _ in 0..INTAKE_MAX {
             let Some(entry) = self.backlog.woken.pop_front() else { break };
             // A clear bit means that a step began after this wake, and saw what it was about.
@@ -387,6 +398,9 @@ impl Executor {
     }
 
     pub(super) fn take_staged(&mut self) {
+        if !self.shared.is_filled() && self.over.is_empty() {
+            return;
+        }
         let mut staged = std::mem::take(&mut self.staged);
         self.shared.take_staged(&mut staged, &mut self.over);
         for one in staged.drain(..) {
@@ -426,7 +440,9 @@ impl Executor {
                 }
             },
         };
-        let waker = TaskWaker::new(entry, self.shared.wakes.clone());
+        // The oldest is the likeliest to be held by nobody else any more.
+        let renewed = self.spent_wakers.pop_front().and_then(|mut waker| waker.renew(entry).then_some(waker));
+        let waker = renewed.unwrap_or_else(|| TaskWaker::new(entry, self.shared.wakes.clone()));
         let mut slot = TaskSlot::new(entry, task, waker, parent);
         slot.queued = true;
         self.table.insert(slot);

@@ -8,7 +8,7 @@ use super::engine::{ExecutionEngine, GenericResult};
 use super::executor::ExecutorStats;
 use super::poller::Poller;
 use super::time::{Instant, TurnClock};
-use crate::synca::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::synca::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::synca::sync::{lock, try_lock, Arc, Mutex, Weak};
 use crate::synca::{Entry, EntryList, WakeQueue};
 
@@ -145,8 +145,8 @@ impl LongestStep {
 /// What an executor shares with its handles and engines.
 pub(super) struct Shared {
     inbox: [Mutex<Part>; PARTS],
-    /// Something is staged, or was: spares an idle turn the locks.
-    filled: AtomicBool,
+    /// A bit for each part in which something is staged, or was: spares a turn the other locks.
+    filled: AtomicU32,
     pub(super) wakes: Arc<WakeQueue>,
     pub(super) poller: Arc<dyn Poller>,
     pub(super) clock: TurnClock,
@@ -162,7 +162,7 @@ impl Shared {
     pub(super) fn new(wakes: Arc<WakeQueue>, poller: Arc<dyn Poller>, clock: TurnClock) -> Arc<Self> {
         Arc::new(Self {
             inbox: std::array::from_fn(|_| Mutex::new(Part::default())),
-            filled: AtomicBool::new(false),
+            filled: AtomicU32::new(0),
             wakes,
             poller,
             clock,
@@ -183,7 +183,7 @@ impl Shared {
             }
             let entry = key(at, part.keys.insert(()));
             part.staged.push(Staged { entry, work, parent, lifted });
-            self.filled.store(true, Ordering::SeqCst);
+            self.filled.fetch_or(1 << at, Ordering::SeqCst);
             entry
         };
         self.wakes.interrupt_if_sleeping();
@@ -193,14 +193,11 @@ impl Shared {
     /// Moves what is staged to `into`, keeping both allocations, and gives the keys of tasks that are `over` back. What
     /// is in a part that another thread holds stays for the next turn: a turn waits for nobody.
     pub(super) fn take_staged(&self, into: &mut Vec<Staged>, over: &mut Vec<Entry>) {
-        if !self.is_filled() && over.is_empty() {
-            return;
-        }
-        self.filled.store(false, Ordering::SeqCst);
-        for (at, part) in self.inbox.iter().enumerate() {
+        let ended = over.iter().fold(0, |bits, entry| bits | 1 << parted(*entry).0);
+        let due = self.filled.swap(0, Ordering::SeqCst) | ended;
+        for (at, part) in self.inbox.iter().enumerate().filter(|(at, _)| due & 1 << at != 0) {
             let Some(mut part) = try_lock(part) else {
-                // It may have been filled before the store above.
-                self.filled.store(true, Ordering::SeqCst);
+                self.filled.fetch_or(1 << at, Ordering::SeqCst);
                 continue;
             };
             into.append(&mut part.staged);
@@ -218,7 +215,7 @@ impl Shared {
     /// `stage` stores this before its own swap of the sleeper's flag, so that either it is seen here, or that swap sees
     /// the sleeper.
     pub(super) fn is_filled(&self) -> bool {
-        self.filled.load(Ordering::SeqCst)
+        self.filled.load(Ordering::SeqCst) != 0
     }
 
     /// The task under `entry` is over. False: another thread stages; try again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::do_next::{BoxedExecutionIterator, State};
 use super::engine::BoxedExecutionEngine;
-use super::executor::Executor;
+use super::executor::{Executor, SPENT_WAKERS_MAX};
 use super::inbox::Engine;
 use super::poller::Poller;
 use super::queue::RunQueues;
@@ -155,6 +155,9 @@ impl Executor {
             set_deadline(&mut slot, &mut self.timers, None);
             if let Some(key) = slot.armed {
                 self.shared.poller.disarm(key, entry);
+            }
+            if self.spent_wakers.len() < SPENT_WAKERS_MAX {
+                self.spent_wakers.push_back(slot.waker);
             }
         }
         if !self.shared.try_release(entry) {

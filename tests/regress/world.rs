@@ -43,7 +43,7 @@ impl World {
         self.net.plan(Wire::Script(ops));
     }
 
-    pub fn start(&mut self, config: RequestConfig) -> Arc<RequestShared> {
+    pub fn start(&mut self, config: RequestConfig<'_>) -> Arc<RequestShared> {
         let (now, capacity) = (self.sim.now(), config.body_buffer_bytes);
         let plan = Plan::new(config, now, "").unwrap();
         let (url, host) = (plan.target.display(), &self.host);
@@ -64,11 +64,11 @@ impl World {
     }
 }
 
-pub fn get() -> RequestConfig {
-    RequestConfig { url: "http://10.0.0.1/".to_owned(), ..RequestConfig::default() }
+pub fn get() -> RequestConfig<'static> {
+    RequestConfig { url: "http://10.0.0.1/".into(), ..RequestConfig::default() }
 }
 
-pub fn post(length: usize) -> RequestConfig {
+pub fn post(length: usize) -> RequestConfig<'static> {
     RequestConfig { method: "POST".into(), body: Some(Arc::new(vec![b'x'; length])), ..get() }
 }
 

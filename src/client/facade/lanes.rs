@@ -11,7 +11,7 @@ use crate::client::context::Context;
 use crate::client::error::{HttpClientError, Phase};
 use crate::client::executor::Lane;
 use crate::client::host_side::HostSide;
-use crate::client::plan::Terms;
+use crate::client::plan::Usual;
 use crate::client::pool::Pool;
 use crate::client::status::Status;
 use crate::net::{DescriptorLedger, OsNet, ResolverPool};
@@ -37,8 +37,7 @@ pub(super) struct Maker {
     pub(super) idle_connections_max: usize,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) user_agent: String,
-    /// Of requests that say nothing else.
-    pub(super) usual_terms: Arc<Terms>,
+    pub(super) usual: Usual,
     /// What executors counted that are gone.
     pub(super) retired: Arc<Mutex<ExecutorStats>>,
 }

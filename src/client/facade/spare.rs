@@ -92,9 +92,8 @@ impl Inner {
 
     /// Looks after the lanes that nobody drives, now and then: idle connections that died or grew old are closed. Every
     /// driving call does this; without one, no thread of ours would have the time. It looks after `most` lanes, and the
-    /// next call goes on with the others: a poll has a budget. Returns how long it took.
-    pub fn tend_spare_lanes(&self, most: usize) -> Duration {
-        let begun = self.clock_now();
+    /// next call goes on with the others: a poll has a budget. `begun` is the present time. Returns how long it took.
+    pub fn tend_spare_lanes(&self, most: usize, begun: Instant) -> Duration {
         if begun.as_nanos() < self.spare.tend_at.load(Ordering::Relaxed) {
             return Duration::ZERO;
         }

@@ -48,7 +48,7 @@ fn client(idle_timeout: Duration) -> Client {
 }
 
 fn perform(client: &Client, server: SocketAddr) -> Status {
-    let config = RequestConfig { url: format!("http://{server}/"), ..RequestConfig::default() };
+    let config = RequestConfig { url: format!("http://{server}/").into(), ..RequestConfig::default() };
     let (handle, status, _) = client.perform(config, 0, Some(LONG / 4)).expect("a request");
     client.request_free(handle);
     status

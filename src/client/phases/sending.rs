@@ -4,6 +4,7 @@ use super::receiving::Filled;
 use super::Outcome;
 use crate::client::connection::ConnectionError;
 use crate::client::error::Phase;
+use crate::client::plan::Head;
 use crate::client::request::Milestone;
 use crate::client::task::{Core, HttpRequestState, Machine, Move, Receiving, SendingRequest, Upload};
 use crate::net::{Io, Net};
@@ -38,7 +39,7 @@ impl<N: Net> SendingRequest<N> {
     fn write_with(&mut self, core: &mut Core<N>, body: &[u8]) -> Result<Progress, ConnectionError> {
         let upload = &mut self.upload;
         if upload.head_sent == 0 && upload.body_sent == 0 && !body.is_empty() && body.len() <= JOINED_BODY_BYTES_MAX {
-            upload.head.extend_from_slice(body);
+            upload.head.append(body);
             upload.body_sent = body.len();
         }
         let mut moved = 0;
@@ -130,7 +131,8 @@ impl<N: Net> Receiving<N> {
 
     fn into_sending(self) -> SendingRequest<N> {
         // All of it went: then there is nothing to be sent, and the state finds that out.
-        let upload = self.unsent.map_or(Upload { head: Vec::new(), head_sent: 0, body_sent: 0 }, |unsent| *unsent);
+        let upload =
+            self.unsent.map_or(Upload { head: Head::Own(Vec::new()), head_sent: 0, body_sent: 0 }, |unsent| *unsent);
         SendingRequest { connection: self.connection, upload, reader: self.reader }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::plan::Usual;
 use crate::client::request::Stop;
 use crate::client::task::HttpRequestTask;
 use crate::client::{Context, HostSide, Phase, Plan, Pool, RequestConfig, RequestInfo, RequestShared, Status};
@@ -38,6 +39,8 @@ pub(super) struct World {
     pub(super) net: ScriptedNet,
     pub(super) host: Arc<HostSide>,
     pub(super) context: Arc<Context<ScriptedNet>>,
+    /// What its requests have in common.
+    usual: Usual,
     /// Answers questions and runs jobs.
     pub(super) acts: Host,
     /// Bytes the host reads at once; 0: it does not read before the end.
@@ -94,7 +97,7 @@ impl World {
         });
         // Large reads go straight to the socket, small ones through the buffer: neither may show.
         let reads = [1_000, 20_000][(setup.seed % 2) as usize];
-        Self { sim, net, host, context, acts: Box::new(|_| {}), reads, held: 0 }
+        Self { sim, net, host, context, usual: Usual::default(), acts: Box::new(|_| {}), reads, held: 0 }
     }
 
     /// The next connection follows `ops`.
@@ -102,10 +105,10 @@ impl World {
         self.net.plan(Wire::Script(ops));
     }
 
-    pub(super) fn start(&mut self, config: RequestConfig) -> Arc<RequestShared> {
+    pub(super) fn start(&mut self, config: RequestConfig<'_>) -> Arc<RequestShared> {
         let now = self.sim.now();
         let capacity = config.body_buffer_bytes;
-        let plan = Plan::new(config, now, "").expect("a request");
+        let plan = Plan::sharing(config, now, "", &self.usual).expect("a request");
         let url = plan.target.display();
         let host = &self.host;
         let made = host.insert(|handle| RequestShared::new(handle, 0, false, now, url, capacity, host));
@@ -164,7 +167,7 @@ impl World {
         }
     }
 
-    pub(super) fn run(&mut self, config: RequestConfig) -> Outcome {
+    pub(super) fn run(&mut self, config: RequestConfig<'_>) -> Outcome {
         let shared = self.start(config);
         self.finish(&shared)
     }
@@ -197,11 +200,11 @@ pub(super) fn states(shared: &RequestShared) -> String {
     passed.join(" ")
 }
 
-pub(super) fn get(url: &str) -> RequestConfig {
-    RequestConfig { url: url.to_owned(), ..RequestConfig::default() }
+pub(super) fn get(url: &str) -> RequestConfig<'static> {
+    RequestConfig { url: url.to_owned().into(), ..RequestConfig::default() }
 }
 
-pub(super) fn post(url: &str, body: &[u8]) -> RequestConfig {
+pub(super) fn post(url: &str, body: &[u8]) -> RequestConfig<'static> {
     RequestConfig { method: "POST".into(), body: Some(Arc::new(body.to_vec())), ..get(url) }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::harness::{bytes, get, ok, post, World, HEADED, PLAIN, SEEDS, URL};
+use super::harness::{bytes, get, ok, post, server, World, HEADED, PLAIN, SEEDS, URL};
 use crate::client::{RequestConfig, Status};
 use crate::net::scripted::{Op, Plan as Wire};
 
@@ -225,5 +225,46 @@ fn a_reader_past_the_buffer_that_stops() {
                 world.settle();
             }
         }
+    }
+}
+
+/// Goal: what is remembered of a URL never shows: each request says what it was told to say, whatever was asked before.
+/// Method: requests for two URLs that differ in method, fields and body, in turn over one connection; under the last
+/// one it turns out dead, so that the same head goes out again over another.
+#[test]
+fn each_request_sends_its_own_head() {
+    let other = "http://10.0.0.1/other?a#b";
+    let with = |url: &str, name: &str, value: &str| RequestConfig {
+        headers: vec![(name.as_bytes().to_vec(), value.as_bytes().to_vec())],
+        ..get(url)
+    };
+    let called = |method: &'static str, url: &str| RequestConfig { method: method.into(), ..get(url) };
+    let all: Vec<(RequestConfig, &str, &str)> = vec![
+        (get(URL), "GET /", "Accept: */*"),
+        (get(URL), "GET /", "Accept: */*"),
+        (with(URL, "A", "1"), "GET /", "A: 1\r\nAccept: */*"),
+        (with(URL, "A", "2"), "GET /", "A: 2\r\nAccept: */*"),
+        (get(other), "GET /other?a", "Accept: */*"),
+        (called("HEAD", URL), "HEAD /", "Accept: */*"),
+        (with(other, "accept", "b"), "GET /other?a", "accept: b"),
+        (get(other), "GET /other?a", "Accept: */*"),
+        (called("DELETE", other), "DELETE /other?a", "Accept: */*"),
+        (post(URL, b""), "POST /", "Accept: */*\r\nContent-Length: 0"),
+        (RequestConfig { method: "GET".into(), ..post(URL, b"") }, "GET /", "Accept: */*\r\nContent-Length: 0"),
+        (get(other), "GET /other?a", "Accept: */*"),
+        (get(URL), "GET /", "Accept: */*"),
+    ];
+    let head = |line: &str, fields: &str| format!("{line} HTTP/1.1\r\nHost: 10.0.0.1\r\n{fields}\r\n\r\n");
+    for seed in SEEDS {
+        let mut world = World::new(seed);
+        let answers = all[1..].iter().map(|_| vec![bytes("HTTP/1.1 204 N\r\n\r\n")]).chain([vec![Op::Reset]]);
+        world.net.plan(server(answers.collect()));
+        world.script(vec![bytes("HTTP/1.1 204 N\r\n\r\n")]);
+        for (config, _, _) in &all {
+            assert_eq!(world.run(config.clone()).status, Status::Ok);
+        }
+        let heads: String = all.iter().map(|(_, line, fields)| head(line, fields)).collect();
+        assert_eq!(String::from_utf8_lossy(&world.net.written(0)), heads);
+        assert_eq!(String::from_utf8_lossy(&world.net.written(1)), head("GET /", "Accept: */*"));
     }
 }

@@ -266,7 +266,7 @@ fn timeouts_by_phase() {
 }
 
 /// A request that stands still in each of its phases, and that phase.
-fn stalled(phase: Phase, world: &mut World) -> RequestConfig {
+fn stalled(phase: Phase, world: &mut World) -> RequestConfig<'static> {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx";
     match phase {
         Phase::Resolve => {
