@@ -204,6 +204,9 @@ const ORIGINS_KEPT: usize = 64;
 /// So many ages are carried along though their connections are not idle any more.
 const AGES_MIN: usize = 64;
 
+/// Connections that one step looks at or closes: each costs some system calls.
+const LOOKS_PER_STEP_MAX: usize = 8;
+
 /// Looks after a pool: closes what died and what grew old.
 pub struct PoolTask<N: Net> {
     pool: Pool<N>,
@@ -228,9 +231,10 @@ impl<N: Net> TaskIterator for PoolTask<N> {
         let now = self.now.now();
         self.pool.watch.drain(&mut self.keys);
         let mut closed = Vec::new();
-        let deadline = {
+        let (deadline, more) = {
             let mut inner = lock(&self.pool.inner);
-            for key in self.keys.drain(..) {
+            let first = self.keys.len().saturating_sub(LOOKS_PER_STEP_MAX);
+            for key in self.keys.drain(first..) {
                 let Some(entry) = inner.by_key.get(&key).copied() else { continue };
                 let Some(idle) = inner.idle.get_mut(entry) else { continue };
                 if idle.connection.tend() {
@@ -239,12 +243,17 @@ impl<N: Net> TaskIterator for PoolTask<N> {
                     closed.extend(inner.unlink(entry));
                 }
             }
+            let mut more = !self.keys.is_empty();
             let deadline = loop {
                 let (Some((since, entry)), Some(timeout)) = (inner.oldest(), self.pool.idle_timeout) else {
                     break None;
                 };
                 if now.since(since) < timeout {
                     break Some(since.after(timeout));
+                }
+                if closed.len() >= LOOKS_PER_STEP_MAX {
+                    more = true;
+                    break None;
                 }
                 closed.extend(inner.unlink(entry));
             };
@@ -253,9 +262,12 @@ impl<N: Net> TaskIterator for PoolTask<N> {
                 inner.attended = false;
                 return None;
             }
-            deadline
+            (deadline, more)
         };
         drop(closed);
+        if more {
+            return Some(TaskStatus::Init);
+        }
         Some(TaskStatus::Pending(Wait::EXTERNAL.no_later_than(deadline)))
     }
 }

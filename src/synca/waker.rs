@@ -50,6 +50,12 @@ impl WakeQueue {
         self.sleeping.swap(false, Ordering::SeqCst);
     }
 
+    /// The driver sleeps, or is about to.
+    #[cfg(test)]
+    pub fn is_asleep(&self) -> bool {
+        self.sleeping.load(Ordering::SeqCst)
+    }
+
     /// Interrupts the driver if it sleeps; for work that comes another way than a wake.
     pub fn interrupt_if_sleeping(&self) {
         if self.sleeping.swap(false, Ordering::SeqCst) {

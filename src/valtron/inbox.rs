@@ -286,6 +286,12 @@ impl ExecutorHandle {
         self.shared.poller.notify();
     }
 
+    /// Its driver sleeps, or is about to.
+    #[cfg(test)]
+    pub fn is_asleep(&self) -> bool {
+        self.shared.wakes.is_asleep()
+    }
+
     /// The executor's poller.
     pub fn poller(&self) -> Arc<dyn Poller> {
         self.shared.poller.clone()

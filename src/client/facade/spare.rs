@@ -41,6 +41,7 @@ impl Spare {
     #[cfg(test)]
     pub(super) fn make_due(&self) {
         self.tend_at.store(0, Ordering::SeqCst);
+        self.tended.store(0, Ordering::SeqCst);
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 #[cfg(feature = "multi")]
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{channel, Receiver};
+use std::sync::mpsc::{channel, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -57,9 +57,9 @@ fn perform(client: &Client, server: SocketAddr) -> Status {
 /// Another thread is in a wait.
 fn sleeps(client: &Client) -> bool {
     match &client.0.drive {
-        Drive::Inline(driven) => driven.executor.try_lock().is_err(),
+        Drive::Inline(driven) => driven.lane.executor.is_asleep(),
         #[cfg(feature = "multi")]
-        Drive::Workers { driver, .. } => driver.try_lock().is_err() && client.0.asleep.load(Ordering::SeqCst),
+        Drive::Workers { .. } => client.0.asleep.load(Ordering::SeqCst),
     }
 }
 
@@ -69,8 +69,8 @@ fn until(mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Holds its executor up until there is a passenger.
-struct HoldsUp(Client);
+/// Holds its executor up until there is a passenger, and tells that it does.
+struct HoldsUp(Client, Sender<()>);
 
 impl TaskIterator for HoldsUp {
     type Ready = ();
@@ -78,6 +78,7 @@ impl TaskIterator for HoldsUp {
     type Spawner = NoAction;
 
     fn next(&mut self) -> Option<TaskStatus<(), Wait, NoAction>> {
+        let _ = self.1.send(());
         until(|| self.0 .0.host.passengers.count() > 0);
         // Enough for it to look once more and fall asleep. By the clock: under load some hundred yields take seconds.
         let begun = self.0 .0.clock_now();
@@ -95,11 +96,12 @@ fn a_lane_that_is_looked_after_is_not_slept_for() {
     assert_eq!(perform(&client, address), Status::Ok);
     for _ in 0..10 {
         let lane = client.0.spare.lanes().last().expect("a lane").clone();
-        lane.lane.executor.spawn(DoNext::boxed(HoldsUp(client.clone()), |()| {}));
+        let (begins, begun) = channel();
+        lane.lane.executor.spawn(DoNext::boxed(HoldsUp(client.clone(), begins), |()| {}));
         client.0.spare.make_due();
         let other = client.clone();
         let polls = thread::spawn(move || other.poll(Duration::ZERO));
-        until(|| lane.executor.try_lock().is_err());
+        assert_eq!(begun.recv_timeout(LONG), Ok(()));
         assert_eq!(perform(&client, address), Status::Ok);
         polls.join().expect("no panic").expect("a poll");
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::harness::{bytes, get, ok, post, server, Setup, World, PLAIN, SEEDS, URL};
 use crate::client::{RequestConfig, Status};
 use crate::net::scripted::{Lookup, Op, Plan as Wire};
+use crate::valtron::time::Instant;
 
 /// Goal: a whole answer leaves its connection for the next request, whatever frames the body.
 #[test]
@@ -87,6 +88,38 @@ fn bounds_of_the_pool() {
         world.script(vec![ok("x")]);
         world.get(URL);
         assert!(world.net.is_closed(0));
+    }
+}
+
+/// Goal: many connections that grow old or die at once are closed step by step, few at a time: the steps of a poll are
+/// short. Method: one turn after another, in which only the pool has something to do.
+#[test]
+fn many_ends_take_many_steps() {
+    const MANY: usize = 50;
+    for dies in [false, true] {
+        let idle_timeout = Some(Duration::from_secs(5));
+        let mut world = World::with(Setup { idle_max: MANY, idle_timeout, ..Setup::default() });
+        let mut all = Vec::new();
+        for _ in 0..MANY {
+            let end = if dies { vec![Op::AdvanceMs(1_000), Op::Eof] } else { Vec::new() };
+            world.script([vec![ok("x")], end].concat());
+            all.push(world.start(get(URL)));
+        }
+        world.sim.advance(Duration::from_millis(10));
+        assert_eq!((all.iter().filter(|one| one.is_terminal()).count(), world.context.pool.len()), (MANY, MANY));
+        let time = if dies { 1_000 } else { 5_000 };
+        world.sim.clock().set(Instant::default().after(Duration::from_millis(time)));
+        let (mut turns, mut most) = (0, 0);
+        while !world.context.pool.is_empty() {
+            let before = world.context.pool.len();
+            world.sim.executor().run_once(Duration::ZERO);
+            most = most.max(before - world.context.pool.len());
+            turns += 1;
+            assert!(turns < 3 * MANY);
+        }
+        assert!((1..=8).contains(&most), "{most} at once, dies: {dies}");
+        world.sim.advance(Duration::from_millis(10));
+        assert_eq!(world.sim.executor().task_count(), 0);
     }
 }
 
