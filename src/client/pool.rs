@@ -74,11 +74,16 @@ impl<N: Net> Pool<N> {
         let found = {
             let mut inner = lock(&self.inner);
             loop {
-                let Some(entry) = inner.by_origin.get_mut(origin).and_then(Vec::pop) else { break None };
+                let Some(entry) = inner.by_origin.get(origin).and_then(|list| list.last().copied()) else { break None };
+                let old = |since| self.idle_timeout.is_some_and(|timeout| now.since(since) >= timeout);
+                if inner.idle.get(entry).is_some_and(|idle| old(idle.since)) {
+                    // So are those that were used before it: they are the pool's own task's to close.
+                    break None;
+                }
+                inner.by_origin.get_mut(origin).and_then(Vec::pop);
                 let Some(mut idle) = inner.remove(entry) else { continue };
-                let old = self.idle_timeout.is_some_and(|timeout| now.since(idle.since) >= timeout);
                 let connection = &mut idle.connection;
-                let fit = !old && (!connection.readable_hint() || connection.tend()) && connection.is_clean();
+                let fit = (!connection.readable_hint() || connection.tend()) && connection.is_clean();
                 if !fit {
                     dead.push(idle);
                     continue;

@@ -123,6 +123,34 @@ fn many_ends_take_many_steps() {
     }
 }
 
+/// Goal: a request that finds many connections too old closes none of them itself: they are closed few at a time.
+/// Method: one turn after another, from a time at which all are too old and nobody has looked yet.
+#[test]
+fn a_request_leaves_old_connections_to_the_pool() {
+    const MANY: usize = 50;
+    for seed in SEEDS {
+        let idle_timeout = Some(Duration::from_secs(5));
+        let mut world = World::with(Setup { seed, idle_max: MANY, idle_timeout, ..Setup::default() });
+        for _ in 0..MANY {
+            world.script(vec![ok("x")]);
+            world.start(get(URL));
+        }
+        world.sim.advance(Duration::from_millis(10));
+        assert_eq!(world.context.pool.len(), MANY);
+        world.sim.clock().set(Instant::default().after(Duration::from_secs(6)));
+        world.script(vec![Op::AdvanceMs(1_000), ok("y")]);
+        let request = world.start(get(URL));
+        for _ in 0..3 * MANY {
+            let before = world.context.pool.len();
+            let turn = world.sim.executor().run_once(Duration::ZERO);
+            let closed = before - world.context.pool.len();
+            assert!(closed <= 8 * turn.polls as usize, "{closed} in {} steps", turn.polls);
+        }
+        assert!(world.context.pool.is_empty());
+        assert_eq!(&world.finish(&request).body[..], b"y");
+    }
+}
+
 /// Goal: a reused connection that dies under a request: GET goes again once, POST does not, and what never went out
 /// always goes. Method: the peer dies before it takes a byte, after it took some, or after all.
 #[test]
