@@ -251,16 +251,18 @@ impl Inner {
         mut busy: Busy,
         done: &dyn Fn() -> bool,
     ) -> Result<(Reason, Turn), Status> {
-        let start = self.clock_now();
+        // The clock costs as much as a hundred instructions: a turn tells when it began and ended.
+        let mut start = None;
         let mut looked = false;
         let mut passenger = None;
-        self.tend_spare_lanes(usize::MAX, start);
         loop {
             let turn = {
                 let mut place = match driven.try_executor() {
                     Ok(place) => place,
                     Err(Status::Busy) if busy == Busy::Ride => {
-                        let left = timeout.map(|timeout| timeout.saturating_sub(self.clock_now().since(start)));
+                        let now = self.clock_now();
+                        let start = *start.get_or_insert(now);
+                        let left = timeout.map(|timeout| timeout.saturating_sub(now.since(start)));
                         if let Some(reason) = self.ride(&mut passenger, left, done)? {
                             return Ok((reason, Turn::default()));
                         }
@@ -278,17 +280,20 @@ impl Inner {
                     executor.run_ready(SLICE)
                 }
             };
+            let start = *start.get_or_insert(turn.begun);
             self.host.flush();
             self.host.passengers.wake();
-            self.pump_all();
+            let tended = self.tend_spare_lanes(usize::MAX, turn.ended);
+            let asked = self.pump_all();
             self.leave(driven)?;
             if done() {
                 return Ok((Reason::Reached, turn));
             }
+            let now = if asked || !tended.is_zero() { self.clock_now() } else { turn.ended };
             let left = match timeout {
                 None => None,
                 Some(timeout) => {
-                    let left = timeout.saturating_sub(self.clock_now().since(start));
+                    let left = timeout.saturating_sub(now.since(start));
                     if left.is_zero() && looked {
                         return Ok((Reason::Time, turn));
                     }
@@ -301,11 +306,10 @@ impl Inner {
                     place => place?,
                 };
                 let executor = place.as_mut().ok_or(Status::Shutdown)?;
-                executor.wait(sooner(left, self.until_tending()))
+                executor.wait_from(now, sooner(left, self.until_tending()))
             };
             self.host.passengers.wake();
             looked = true;
-            self.tend_spare_lanes(usize::MAX, self.clock_now());
             self.leave(driven)?;
             match waited {
                 Ok(_) => {}
@@ -433,11 +437,15 @@ impl Inner {
         }
     }
 
-    /// For who may wait: all new questions are put to the host.
-    fn pump_all(&self) {
+    /// For who may wait: all new questions are put to the host. False: there was none.
+    fn pump_all(&self) -> bool {
+        if !self.host.desk.has_unasked() {
+            return false;
+        }
         while self.pump().left {
             self.host.desk.wait_for_turn();
         }
+        true
     }
 
     /// Puts new questions to the host, those that it can come at.
@@ -460,10 +468,9 @@ impl Inner {
 
     fn poll_info(&self, turn: Turn) -> PollInfo {
         let (live, _) = self.host.counts();
-        let now = self.clock_now();
         PollInfo {
             work_left: turn.work_left,
-            next_deadline: turn.next_deadline.map(|at| at.since(now)),
+            next_deadline: turn.next_deadline.map(|at| at.since(self.clock_now())),
             events_ready: self.host.events_ready() as u32,
             spawns_ready: self.host.desk.unpulled() as u32,
             requests_live: live as u32,

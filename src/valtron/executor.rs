@@ -47,6 +47,10 @@ pub struct Turn {
     pub polls: u64,
     /// Socket events found in this call.
     pub events: usize,
+    /// When it began.
+    pub begun: Instant,
+    /// When its last step was over.
+    pub ended: Instant,
 }
 
 /// What an executor has done so far.
@@ -195,6 +199,11 @@ impl Executor {
     /// once while tasks are ready. Runs no task: call [`run_ready`](Self::run_ready) after it. A signal ends it
     /// with [`io::ErrorKind::Interrupted`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        self.wait_from(self.source.read(), timeout)
+    }
+
+    /// The same for a driver that knows what time it is.
+    pub fn wait_from(&mut self, now: Instant, timeout: Option<Duration>) -> io::Result<usize> {
         if !self.queues.is_empty() || !self.backlog.is_empty() {
             // Only a look, so that the sockets of parked tasks do not starve behind one that is always ready. While
             // many are ready it would only lengthen the queue, and what lies long in it is no longer in the
@@ -206,7 +215,7 @@ impl Executor {
             self.waits_unlooked = 0;
             return self.look(Some(Duration::ZERO));
         }
-        let until_deadline = self.next_deadline().map(|at| at.since(self.source.read()));
+        let until_deadline = self.next_deadline().map(|at| at.since(now));
         let timeout = match (timeout, until_deadline) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -267,8 +276,8 @@ impl Executor {
         if self.shared.host_waits.load(Ordering::SeqCst) {
             self.shared.wakes.end_sleep();
         }
-        let mut turn = Turn::default();
         let mut now = self.source.read();
+        let mut turn = Turn { begun: now, ..Turn::default() };
         let end = now.after(budget);
         let mut look = look_first;
         let mut progressed = false;
@@ -317,6 +326,7 @@ impl Executor {
             let dry = self.queues.is_empty() && progressed;
             look = look_first && (dry || self.stats.turns % LOOK_TURNS == 0);
         }
+        turn.ended = now;
         turn.work_left = self.has_work();
         turn.next_deadline = self.next_deadline();
         self.shared.published.set(&self.stats);
