@@ -8,15 +8,11 @@ use crate::synca::Entry;
 /// at once, few enough that a chain of children, each of which lifts the next, only slows the rest down.
 pub(super) const LIFTED_IN_A_ROW_MAX: u32 = 16;
 
-/// Steps of new tasks in a row while those that were ready before them wait, and the other way round: so many run the
-/// same code while it is in the processor's first cache, and what they write fits in its second.
-pub(super) const TURN: u32 = 16;
-
 /// Three queues. A lifted task runs before the scheduled ones, once: after its first step it queues like any other, so
-/// a child that always has more to do cannot starve the rest; nor can a chain of children, by the bound above. New
-/// tasks take turns with those that were ready before them, also once: they do not wait behind all of those, while what
-/// was written to make them leaves the processor's caches, and a host that makes ever more tasks leaves the others
-/// every other turn.
+/// a child that always has more to do cannot starve the rest; nor can a chain of children, by the bound above. A new
+/// task takes turns with those that were ready before it, also once: it does not wait behind all of them, while what
+/// was written to make it leaves the processor's caches, and a host that makes ever more tasks leaves the others every
+/// other step.
 #[derive(Debug, Default)]
 pub(super) struct RunQueues {
     lifted: VecDeque<Entry>,
@@ -24,9 +20,8 @@ pub(super) struct RunQueues {
     normal: VecDeque<Entry>,
     /// So many normal ones were there before the last new one.
     before_new: usize,
-    /// Whose turn of the two kinds it is, and how many steps of it are left while the others wait.
-    are_new: bool,
-    left_in_turn: u32,
+    /// The last step of the two kinds was a new task's.
+    was_new: bool,
     /// Lifted tasks taken in a row while normal ones waited.
     lifted_in_a_row: u32,
 }
@@ -65,16 +60,8 @@ impl RunQueues {
         let others_wait = !self.normal.is_empty() || !self.new.is_empty();
         if self.lifted.is_empty() || (others_wait && self.lifted_in_a_row >= LIFTED_IN_A_ROW_MAX) {
             self.lifted_in_a_row = 0;
-            let (new, before) = (!self.new.is_empty(), self.before_new > 0 && !self.normal.is_empty());
-            if new && before {
-                if self.left_in_turn == 0 {
-                    (self.are_new, self.left_in_turn) = (!self.are_new, TURN);
-                }
-                self.left_in_turn -= 1;
-            } else {
-                (self.are_new, self.left_in_turn) = (new, 0);
-            }
-            if self.are_new {
+            self.was_new = !self.new.is_empty() && (self.before_new == 0 || !self.was_new);
+            if self.was_new {
                 return &mut self.new;
             }
             self.before_new = self.before_new.saturating_sub(1);
@@ -111,30 +98,17 @@ mod tests {
         assert!(queues.is_empty());
     }
 
-    /// Goal: new tasks and others take turns, each kind in its order; who is alone does not wait, and who comes later
-    /// than the new ones does. Method: one more than a turn of those, two turns of the new ones, one more of the
-    /// others.
+    /// Goal: new tasks and others take turns, each kind in its order; who is alone does not wait. Method: as above.
     #[test]
     fn new_and_normal_take_turns() {
         let mut queues = RunQueues::default();
         let entry = |index| Entry::new(index, 1);
-        (0..TURN + 1).for_each(|index| queues.push(entry(index)));
-        (100..100 + 2 * TURN).for_each(|index| queues.push_new(entry(index)));
-        queues.push(entry(50));
-        queues.push_lifted(entry(200));
+        (0..2).for_each(|index| queues.push(entry(index)));
+        (10..14).for_each(|index| queues.push_new(entry(index)));
+        queues.push_lifted(entry(20));
         let order: Vec<u32> = std::iter::from_fn(|| queues.pop()).map(Entry::index).collect();
-        let mut expected = vec![200];
-        expected.extend(100..100 + TURN);
-        expected.extend(0..TURN);
-        expected.extend(100 + TURN..100 + 2 * TURN);
-        expected.extend([TURN, 50]);
-        assert_eq!(order, expected);
+        assert_eq!(order, [20, 10, 0, 11, 1, 12, 13]);
         assert_eq!((queues.len(), queues.is_empty()), (0, true));
-        // Alone.
-        queues.push(entry(1));
-        assert_eq!(queues.pop(), Some(entry(1)));
-        queues.push_new(entry(2));
-        assert_eq!((queues.pop(), queues.pop()), (Some(entry(2)), None));
     }
 
     /// Goal: past the bound a normal task comes, by either way of picking, and the count begins anew.
