@@ -126,10 +126,10 @@ impl State {
             return Effect::answer(waiter, Err(LookupError::NoResolver));
         }
         let mut effect = Effect::default();
-        let wish = match self.wanted.add(&host, waiter) {
+        let wish = match self.wanted.add(&host, waiter, &mut effect.dropped) {
             Wish::Full(waiter) => {
                 self.abandoned += self.wanted.drop_abandoned(&mut effect.dropped);
-                self.wanted.add(&host, waiter)
+                self.wanted.add(&host, waiter, &mut effect.dropped)
             }
             wish => wish,
         };
