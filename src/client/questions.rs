@@ -387,6 +387,12 @@ impl Desk {
         self.inner.post(note, drop);
     }
 
+    /// Does something while another thread would be at the desk.
+    #[cfg(test)]
+    pub fn held<R>(&self, meanwhile: impl FnOnce() -> R) -> R {
+        self.with(|_| meanwhile())
+    }
+
     /// How long the lists are, of those to be asked and to be pulled.
     #[cfg(test)]
     pub fn listed(&self) -> (usize, usize) {
