@@ -56,7 +56,7 @@ impl Client {
                 Turn::default()
             }
         };
-        turn.work_left |= self.0.pump().left;
+        turn.work_left |= self.0.pump_now().left;
         self.0.usable()?;
         Ok(self.0.poll_info(turn))
     }
@@ -97,7 +97,7 @@ impl Client {
                     Err(status) => return Err(status),
                 }
             }
-            self.0.pump();
+            self.0.pump_now();
             self.0.usable()?;
             self.0.settle(request, &shared);
         }
@@ -231,7 +231,7 @@ impl Inner {
             };
             self.host.flush();
             self.host.passengers.wake();
-            let Pumped { answered, left } = self.pump();
+            let Pumped { answered, left } = self.pump_now();
             self.leave(driven)?;
             let elapsed = self.clock_now().since(start);
             if answered == 0 || spent >= budget || elapsed >= budget.saturating_mul(4) {
@@ -446,6 +446,15 @@ impl Inner {
             self.host.desk.wait_for_turn();
         }
         true
+    }
+
+    /// For a poll: what it cannot come at is for the next one, and a host that sleeps on its handle is to know.
+    fn pump_now(&self) -> Pumped {
+        let pumped = self.pump();
+        if pumped.left && self.handle_used.load(Ordering::SeqCst) {
+            self.interrupt();
+        }
+        pumped
     }
 
     /// Puts new questions to the host, those that it can come at.

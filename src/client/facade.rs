@@ -436,7 +436,7 @@ impl Inner {
     }
 
     /// Ends the sleep of whoever drives what is not `perform`ed.
-    fn interrupt(&self) {
+    pub fn interrupt(&self) {
         match &self.drive {
             Drive::Inline(driven) => driven.lane.executor.notify(),
             #[cfg(feature = "multi")]

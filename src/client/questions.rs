@@ -224,7 +224,7 @@ impl DeskInner {
 pub struct Pumped {
     /// Questions that were answered.
     pub answered: usize,
-    /// Another thread of the host was at the desk: what is there is for the next time.
+    /// Another thread was at the desk, or posted something to it: what is there is for the next time.
     pub left: bool,
 }
 
@@ -276,7 +276,7 @@ impl Desk {
         loop {
             let first = self.inner.try_with(|inner| inner.first(|inner| &mut inner.unasked), drop);
             let Some(first) = first else { return Pumped { left: true, ..pumped } };
-            let Some(question) = first else { return pumped };
+            let Some(question) = first else { return Pumped { left: self.inner.has_posted(), ..pumped } };
             self.count(&question, NOWHERE);
             if !question.is_open() || !(self.live)(question.info.request) {
                 continue;
@@ -294,7 +294,7 @@ impl Desk {
         }
     }
 
-    /// Waits until the thread that is at the desk has left it.
+    /// Waits until the thread that is at the desk has left it, and what was posted is there.
     pub fn wait_for_turn(&self) {
         self.with(|_| ());
     }
@@ -387,6 +387,12 @@ impl Desk {
         self.inner.post(note, drop);
     }
 
+    /// Does something while another thread would be at the desk.
+    #[cfg(test)]
+    pub fn held<R>(&self, meanwhile: impl FnOnce() -> R) -> R {
+        self.with(|_| meanwhile())
+    }
+
     /// How long the lists are, of those to be asked and to be pulled.
     #[cfg(test)]
     pub fn listed(&self) -> (usize, usize) {
@@ -476,5 +482,22 @@ mod tests {
         assert_eq!((ids, desk.listed(), desk.unpulled()), (vec![3, 4], (0, 0), 0));
         assert!(desk.decide(3, Decision::Deny).is_ok());
         assert_eq!(more[0].decision(), Some(Decision::Deny));
+    }
+
+    /// Goal: a question that was left lying for another thread's sake is not overlooked: a poll says so, who may wait
+    /// asks it, and the pull form finds it. Method: ask while the desk is held, and let go while another thread posts.
+    #[test]
+    fn a_question_beside_a_post_is_not_overlooked() {
+        let desk = Arc::new(Desk::new(|_| true));
+        let (question, posting) = desk.with(|_| (ask(&desk, desk.new_id(), 0), desk.inner.hold_posting()));
+        assert_eq!(desk.pump(None, |_| {}), Pumped { answered: 0, left: true });
+        drop(posting);
+        desk.wait_for_turn();
+        let posting = desk.with(|inner| {
+            assert!(inner.first(|inner| &mut inner.unasked).is_some() && desk.lay_out(&question.shared));
+            desk.inner.hold_posting()
+        });
+        drop(posting);
+        assert_eq!(desk.next().map(|info| info.spawn_id), Some(1));
     }
 }

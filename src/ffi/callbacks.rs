@@ -88,7 +88,6 @@ pub(super) fn spawn_callback(
 }
 
 /// One call of a `valtron_release_callback`.
-#[derive(Clone, Copy)]
 struct Release {
     callback: unsafe extern "C" fn(*mut c_void, *const u8, usize),
     user: User,
@@ -102,7 +101,7 @@ unsafe impl Send for Release {}
 unsafe impl Sync for Release {}
 
 impl Release {
-    fn call(self) {
+    fn call(&self) {
         // SAFETY: the host promises a function that can be called so, once, which is here.
         unsafe { (self.callback)(self.user.pointer(), self.body, self.body_len) }
     }
@@ -112,8 +111,9 @@ impl Release {
 /// still owed. A poll waits for nobody here, whatever other threads of the host lend meanwhile.
 #[derive(Default)]
 pub(super) struct Releases {
-    queue: ShardedQueue<Release>,
-    /// What requests have, and may have given back since; each lender throws the latter out when they are many. For
+    /// What requests gave back.
+    queue: ShardedQueue<Arc<Lent>>,
+    /// What requests have, and what was released since; each lender throws the latter out when it is much. For
     /// [`close`](Self::close).
     lent: Mutex<Ledger>,
 }
@@ -130,14 +130,17 @@ struct Lent {
     release: Release,
     /// The bytes are gone. Held while somebody looks at them, which is for one step of a request at most.
     gone: Mutex<bool>,
-    /// It is released, or will be: whoever sets this does it.
+    /// It is released: whoever sets this does so at once, and until then it is in the ledger. So one that comes back
+    /// too late for the last look at the queue is not lost.
     back: AtomicBool,
 }
 
 impl Lent {
-    /// True to one caller.
-    fn take_back(&self) -> bool {
-        !self.back.swap(true, Ordering::SeqCst)
+    /// Once, whoever calls it.
+    fn release(&self) {
+        if !self.back.swap(true, Ordering::SeqCst) {
+            self.release.call();
+        }
     }
 }
 
@@ -151,7 +154,7 @@ impl Releases {
             if queue.is_empty() {
                 return;
             }
-            queue.drain(..).for_each(Release::call);
+            queue.drain(..).for_each(|lent| lent.release());
         }
     }
 
@@ -159,13 +162,10 @@ impl Releases {
     /// released later, on a thread that is not the host's. Waits for a worker only while it sends from that very body.
     pub(super) fn close(&self) {
         let lent = std::mem::take(&mut lock(&self.lent).all);
-        for lent in lent.into_iter().filter(|lent| lent.take_back()) {
+        for lent in lent {
             *lock(&lent.gone) = true;
-            lent.release.call();
+            lent.release();
         }
-        let mut queue = Vec::new();
-        self.queue.drain_all(&mut queue);
-        queue.into_iter().for_each(Release::call);
     }
 
     fn lend(&self, lent: &Arc<Lent>) {
@@ -235,8 +235,8 @@ impl BodyBytes for Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        if self.armed.load(Ordering::SeqCst) && self.lent.take_back() {
-            self.releases.queue.push(self.lent.release);
+        if self.armed.load(Ordering::SeqCst) {
+            self.releases.queue.push(self.lent.clone());
         }
     }
 }
@@ -286,6 +286,29 @@ mod tests {
         assert!(!called(&place), "once");
     }
 
+    /// Goal: a body that comes back while its client is freed is released, too, by the one or by the other. Method: a
+    /// thread that is stopped while it gives one back.
+    #[test]
+    fn giving_back_meets_the_end() {
+        let (releases, place) = (Arc::new(Releases::default()), AtomicBool::new(false));
+        let body = borrowed(&releases, &place);
+        body.arm();
+        let lent = body.lent.clone();
+        let before = Arc::strong_count(&lent);
+        let stopped = releases.queue.hold(0);
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(body));
+            while Arc::strong_count(&lent) == before && !lent.back.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            releases.close();
+            drop(stopped);
+        });
+        assert!(called(&place));
+        releases.drain();
+        assert!(!called(&place), "once");
+    }
+
     /// Goal: the list of lent bodies does not grow with the requests made. Method: many, one after the other, beside
     /// some that last.
     #[test]
@@ -295,6 +318,7 @@ mod tests {
         last.iter().for_each(Borrowed::arm);
         for _ in 0..10_000 {
             borrowed(&releases, &place).arm();
+            releases.drain();
         }
         assert!(lock(&releases.lent).all.len() <= LENT_MIN + 2 * last.len() + 1);
         releases.drain();

@@ -97,8 +97,17 @@ impl Wanted {
         self.queue.len()
     }
 
-    pub(super) fn add(&mut self, host: &str, waiter: Waiter) -> Wish {
+    /// Now and then, those who gave up go to `dropped`: a look-up may be stuck for long.
+    pub(super) fn add(&mut self, host: &str, waiter: Waiter, dropped: &mut Vec<Waiter>) -> Wish {
         if let Some(waiters) = self.waiters.get_mut(host) {
+            if waiters.len() == waiters.capacity() {
+                let all = std::mem::take(waiters).into_iter();
+                let (gone, waiting) = all.partition(|waiter| waiter.answer.is_closed());
+                *waiters = waiting;
+                dropped.extend::<Vec<_>>(gone);
+                // Not again before as many have come.
+                waiters.reserve(waiters.len());
+            }
             waiters.push(waiter);
             return Wish::Joined;
         }
@@ -175,5 +184,23 @@ mod tests {
         assert_eq!(known.0.len(), 1, "the old ones went first");
         known.forget("late");
         assert_eq!(known.find("late", 80, at(61)), None);
+    }
+
+    /// Goal: who gives up a name that a look-up is stuck at costs no memory. Method: many, beside some that wait on.
+    #[test]
+    fn who_gives_up_is_forgotten() {
+        let (mut wanted, mut dropped) = (Wanted::default(), Vec::new());
+        let mut add = |_| {
+            let (answer, receiver) = oneshot::channel();
+            assert!(matches!(wanted.add("a", Waiter::new(80, answer), &mut dropped), Wish::Queued | Wish::Joined));
+            receiver
+        };
+        let waiting: Vec<_> = (0..100).map(&mut add).collect();
+        (0..10_000).map(add).for_each(drop);
+        let all = wanted.take("a");
+        assert!(all.len() <= 300 && all.len() + dropped.len() == 10_100, "{} of {}", all.len(), dropped.len());
+        assert!(dropped.iter().all(|waiter| waiter.answer.is_closed()));
+        drop(all);
+        assert!(waiting.iter().all(|receiver| receiver.try_recv() == oneshot::Received::Closed));
     }
 }

@@ -83,6 +83,7 @@ struct State {
 enum Request {
     Lookup(String, Waiter),
     Forget(String),
+    NoThread,
 }
 
 /// What is to be done about it with no lock held: telling and dropping waiters wakes tasks.
@@ -90,7 +91,7 @@ enum Request {
 struct Effect {
     answers: Vec<(Waiter, LookupResult)>,
     dropped: Vec<Waiter>,
-    woken: Option<Thread>,
+    woken: Vec<Thread>,
     starts_thread: bool,
 }
 
@@ -111,6 +112,7 @@ impl Serve for State {
                 self.known.forget(&host);
                 Effect::default()
             }
+            Request::NoThread => self.no_thread(),
         }
     }
 }
@@ -124,10 +126,10 @@ impl State {
             return Effect::answer(waiter, Err(LookupError::NoResolver));
         }
         let mut effect = Effect::default();
-        let wish = match self.wanted.add(&host, waiter) {
+        let wish = match self.wanted.add(&host, waiter, &mut effect.dropped) {
             Wish::Full(waiter) => {
                 self.abandoned += self.wanted.drop_abandoned(&mut effect.dropped);
-                self.wanted.add(&host, waiter)
+                self.wanted.add(&host, waiter, &mut effect.dropped)
             }
             wish => wish,
         };
@@ -136,22 +138,23 @@ impl State {
             Wish::Joined => {}
             // One name, one thread: an idle one, or a new one, or the first that is done with another name.
             Wish::Queued => {
-                effect.woken = self.idle.pop();
-                effect.starts_thread = effect.woken.is_none() && self.threads < self.threads_max;
+                effect.woken.extend(self.idle.pop());
+                effect.starts_thread = effect.woken.is_empty() && self.threads < self.threads_max;
                 self.threads += usize::from(effect.starts_thread);
             }
         }
         effect
     }
 
-    /// The thread that was counted could not be started. Returns whom nobody would answer.
-    fn no_thread(&mut self) -> Vec<Waiter> {
+    fn no_thread(&mut self) -> Effect {
         self.threads -= 1;
-        // The other threads will come to it.
+        // The other threads will come to what is queued.
         if self.threads > 0 {
-            return Vec::new();
+            return Effect::default();
         }
-        self.wanted.drop_queued()
+        let failure = Err(LookupError::Failed("no thread can be started".to_owned()));
+        let answers = self.wanted.drop_queued().into_iter().map(|waiter| (waiter, failure.clone())).collect();
+        Effect { answers, woken: std::mem::take(&mut self.closers), ..Effect::default() }
     }
 
     /// What a thread without work does. Told to sleep, it is among the idle.
@@ -255,7 +258,10 @@ impl ResolverPool {
             }
             match until.map(|until| until.since(shared.clock.read())) {
                 None => thread::park(),
-                Some(Duration::ZERO) => return false,
+                Some(Duration::ZERO) => {
+                    shared.with(|state| state.closers.retain(|closer| closer.id() != me.id()));
+                    return false;
+                }
                 Some(left) => thread::park_timeout(left),
             }
         }
@@ -312,9 +318,13 @@ impl Shared {
         effect.answers.into_iter().for_each(|(waiter, result)| waiter.tell(&result));
         effect.woken.iter().for_each(Thread::unpark);
         if effect.starts_thread && !self.start_thread() {
-            let failure = Err(LookupError::Failed("no thread can be started".to_owned()));
-            self.with(State::no_thread).into_iter().for_each(|waiter| waiter.tell(&failure));
+            self.no_thread();
         }
+    }
+
+    /// The thread that was counted could not be started, as a poll finds out.
+    fn no_thread(self: &Arc<Self>) {
+        self.post(Request::NoThread);
     }
 
     fn start_thread(self: &Arc<Self>) -> bool {

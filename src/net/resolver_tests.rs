@@ -198,6 +198,34 @@ fn closing_waits_for_threads() {
     assert!(pool.close(None), "idle threads are woken to end");
 }
 
+/// Goal: where no thread can be started, who waits for the name is told, and who waits for the threads to end; a poll
+/// that finds that out waits for nobody. Method: a thread that was counted and is not there.
+#[test]
+fn a_thread_that_cannot_be_started() {
+    let (pool, _, _) = gated(1);
+    let shared = &pool.0.shared;
+    let ask = || {
+        let (answer, receiver) = oneshot::channel();
+        let request = Request::Lookup("a".to_owned(), Waiter::new(80, answer));
+        assert!(shared.with(|state| state.serve(request)).starts_thread);
+        receiver
+    };
+    let asked = ask();
+    shared.with(|_| shared.no_thread());
+    assert!(matches!(asked.try_recv(), Received::Value(Err(LookupError::Failed(_)))));
+    let asked = ask();
+    assert!(!pool.close(Some(Duration::ZERO)) && shared.with(|state| state.closers.is_empty()));
+    thread::scope(|scope| {
+        let closing = scope.spawn(|| pool.close(None));
+        while shared.with(|state| state.closers.is_empty()) {
+            thread::yield_now();
+        }
+        shared.no_thread();
+        assert!(closing.join().is_ok_and(|ended| ended));
+    });
+    assert_eq!((asked.try_recv(), pool.stats().threads), (Received::Closed, 0));
+}
+
 /// Goal: without threads there is no resolver; a panic is an answer and costs no thread; dropping the pool never
 /// waits.
 #[test]

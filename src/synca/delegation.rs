@@ -27,6 +27,9 @@ pub struct DelegationMutex<T: Serve> {
     state: Mutex<T>,
 }
 
+/// How the posted requests are taken.
+type Drain<R> = fn(&ShardedQueue<R>, &mut Vec<R>);
+
 impl<T: Serve> DelegationMutex<T> {
     /// A lock around `state`.
     pub fn new(state: T) -> Self {
@@ -36,21 +39,41 @@ impl<T: Serve> DelegationMutex<T> {
     /// For a thread that may wait: `work` under the lock, after all that was posted before. Then what was posted
     /// meanwhile is served, and each `effect` is done here, with the lock let go.
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R, effect: impl FnMut(T::Effect)) -> R {
-        self.with_held(lock(&self.state), work, effect)
+        let mut state = lock(&self.state);
+        // Not asked by `pending`: it was cleared by who left something lying for a poster that has not set it yet.
+        let effects = match self.has_posted() {
+            true => self.serve(&mut state, ShardedQueue::drain_all),
+            false => Vec::new(),
+        };
+        self.with_held(state, effects, work, effect)
     }
 
-    /// The same if nobody holds the lock.
+    /// The same if nobody holds the lock, and without waiting: what lies beside something that is posted at this very
+    /// moment may not be served before, and then [`has_posted`](Self::has_posted).
     pub fn try_with<R>(&self, work: impl FnOnce(&mut T) -> R, effect: impl FnMut(T::Effect)) -> Option<R> {
-        Some(self.with_held(try_lock(&self.state)?, work, effect))
+        let mut state = try_lock(&self.state)?;
+        let effects = if self.is_pending() { self.serve(&mut state, ShardedQueue::drain) } else { Vec::new() };
+        Some(self.with_held(state, effects, work, effect))
+    }
+
+    /// Something is posted and not served yet.
+    pub fn has_posted(&self) -> bool {
+        !self.posted.is_empty()
+    }
+
+    /// What a thread does that posts at this moment, for as long as the result lives.
+    #[cfg(all(test, not(loom)))]
+    pub fn hold_posting(&self) -> impl Sized + '_ {
+        self.posted.hold(1)
     }
 
     fn with_held<R>(
         &self,
         mut state: MutexGuard<'_, T>,
+        effects: Vec<T::Effect>,
         work: impl FnOnce(&mut T) -> R,
         mut effect: impl FnMut(T::Effect),
     ) -> R {
-        let effects = if self.is_pending() { self.serve(&mut state) } else { Vec::new() };
         let result = work(&mut state);
         drop(state);
         effects.into_iter().for_each(&mut effect);
@@ -71,23 +94,56 @@ impl<T: Serve> DelegationMutex<T> {
         self.pending.fetch_or(false, Ordering::SeqCst)
     }
 
-    fn serve(&self, state: &mut T) -> Vec<T::Effect> {
+    fn serve(&self, state: &mut T, drain: Drain<T::Request>) -> Vec<T::Effect> {
         self.pending.swap(false, Ordering::SeqCst);
         let mut posted = Vec::new();
-        // What lies in a part of the queue in which somebody pushes at this moment is for that one.
-        self.posted.drain(&mut posted);
+        drain(&self.posted, &mut posted);
         posted.into_iter().map(|request| state.serve(request)).collect()
     }
 
     fn settle(&self, mut effect: impl FnMut(T::Effect)) {
         // Held: whoever holds it comes here afterwards.
         while let Some(mut state) = try_lock(&self.state) {
-            let effects = self.serve(&mut state);
+            // What lies in a part of the queue in which somebody pushes at this moment is for that one.
+            let effects = self.serve(&mut state, ShardedQueue::drain);
             drop(state);
             effects.into_iter().for_each(&mut effect);
             if !self.is_pending() {
                 return;
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Served(Vec<u32>);
+
+    impl Serve for Served {
+        type Request = u32;
+        type Effect = ();
+
+        fn serve(&mut self, request: u32) {
+            self.0.push(request);
+        }
+    }
+
+    /// Goal: who may wait finds all served that was posted before, whoever posts at the same moment. Method: one
+    /// request is posted while the lock is held, and left lying by the holder, since another thread pushes beside it.
+    #[test]
+    fn what_was_posted_before_is_served_first() {
+        let mutex = DelegationMutex::new(Served::default());
+        let pushing = mutex.with(
+            |_| {
+                mutex.post(1, |()| {});
+                mutex.hold_posting()
+            },
+            |()| {},
+        );
+        drop(pushing);
+        assert_eq!(mutex.with(|served| served.0.clone(), |()| {}), [1]);
     }
 }

@@ -83,6 +83,12 @@ impl<T> ShardedQueue<T> {
         }
     }
 
+    /// What threads do that push at this moment, in each part but the last `free`, for as long as the result lives.
+    #[cfg(all(test, not(loom)))]
+    pub fn hold(&self, free: usize) -> impl Sized + '_ {
+        self.shards.iter().rev().skip(free).map(|shard| lock(&shard.entries)).collect::<Vec<_>>()
+    }
+
     /// There is no entry. Takes no lock.
     pub fn is_empty(&self) -> bool {
         self.shards.iter().all(Shard::is_empty)

@@ -8,7 +8,9 @@ use std::sync::mpsc::{channel, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
-use super::{Client, ClientConfig, Drive, RequestConfig, Status};
+use super::{Client, ClientConfig, Decision, Drive, Job, RequestConfig, SpawnInfo, Status};
+use crate::client::questions::SpawnKind;
+use crate::synca::sync::{lock, Arc};
 use crate::valtron::{DoNext, NoAction, TaskIterator, TaskStatus, Wait};
 
 /// Nothing here takes so long.
@@ -161,4 +163,46 @@ fn a_poll_does_not_wait_for_who_looks_after_a_lane() {
     thread::spawn(move || answer.send(other.poll(Duration::ZERO).is_ok()));
     assert_eq!(told.recv_timeout(LONG / 2), Ok(true));
     drop(held);
+}
+
+/// Goal: a poll that could not come at the desk leaves its handle readable, for a host that sleeps on it. Method: a
+/// look-up is to be asked about while another thread is at the desk; then a look at the handle's poller.
+#[cfg(unix)]
+#[test]
+fn a_held_desk_leaves_the_handle_readable() {
+    let (asks, asked) = channel();
+    let asks = std::sync::Mutex::new(asks);
+    let callback = move |_: &SpawnInfo, _: &Arc<Job>| {
+        let _ = lock(&asks).send(());
+        Decision::Deny
+    };
+    let client = Client::create(ClientConfig {
+        spawn_ask: SpawnKind::Resolve as u32,
+        spawn_callback: Some(Box::new(callback)),
+        spawn_timeout: 2 * LONG,
+        ..ClientConfig::default()
+    })
+    .expect("a client");
+    client.wait_handle().expect("a handle");
+    let config = RequestConfig { url: "http://name.test/".into(), total_timeout: None, ..RequestConfig::default() };
+    client.request_create(config).expect("a request");
+    let desk = &client.0.host.desk;
+    let work_left = desk.held(|| loop {
+        let asks = desk.has_unasked();
+        let info = client.poll(Duration::ZERO).expect("a poll");
+        if asks {
+            return info.work_left;
+        }
+        thread::yield_now();
+    });
+    assert!(work_left && asked.try_recv().is_err());
+    let poller = match &client.0.drive {
+        Drive::Inline(driven) => driven.lane.executor.poller(),
+        #[cfg(feature = "multi")]
+        Drive::Workers { host_poller, .. } => host_poller.clone(),
+    };
+    let begun = client.0.clock_now();
+    poller.wait(Some(LONG), &mut Vec::new()).expect("a wait");
+    assert!(client.0.clock_now().since(begun) < LONG / 2);
+    until(|| client.poll(Duration::ZERO).is_ok() && asked.try_recv().is_ok());
 }
