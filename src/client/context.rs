@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::host_side::{event_flags, HostSide};
+use super::host_side::HostSide;
 use super::job::Work;
 use super::pool::Pool;
 use super::questions::{Question, SpawnInfo, SpawnKind};
@@ -48,7 +48,7 @@ impl<N: Net> Context<N> {
     }
 
     /// Puts a question to the host and tells it so.
-    pub fn ask(&self, request: &RequestShared, ask: Ask, work: Option<Work>, waker: &TaskWaker) -> Question {
+    pub fn ask(&self, request: &Arc<RequestShared>, ask: Ask, work: Option<Work>, waker: &TaskWaker) -> Question {
         let info = SpawnInfo {
             spawn_id: ask.spawn_id,
             request: request.handle(),
@@ -59,7 +59,7 @@ impl<N: Net> Context<N> {
             port: ask.port,
             text: ask.text,
         };
-        let question = self.host.desk.ask(info, work, waker.clone());
+        let question = self.host.desk.ask(info, request, work, waker.clone());
         self.host.nudge();
         question
     }
@@ -111,11 +111,4 @@ pub struct Ask {
     pub http_status: i32,
     pub port: u32,
     pub text: Arc<str>,
-}
-
-/// The host that pulls learns of a question by an event.
-pub fn raise_spawn(host: &HostSide, info: &SpawnInfo) {
-    if let Ok(request) = host.find(info.request) {
-        request.raise(event_flags::SPAWN);
-    }
 }

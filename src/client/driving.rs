@@ -7,7 +7,6 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use super::config::RequestConfig;
-use super::context::raise_spawn;
 use super::error::{HttpClientError, Phase};
 use super::executor::execute_task;
 use super::facade::{Client, Drive, Driven, Inner, Passenger, PollInfo};
@@ -462,7 +461,7 @@ impl Inner {
         if !self.host.desk.has_unasked() {
             return Pumped::default();
         }
-        self.host.desk.pump(self.spawn_callback.as_ref(), |info| raise_spawn(&self.host, info))
+        self.host.desk.pump(self.spawn_callback.as_ref(), |asker| asker.raise_spawn())
     }
 
     /// After the executor was let go: if the client was closed meanwhile, perhaps by a callback, this driver cleans

@@ -2,7 +2,7 @@
 //! meets here; a task changes flags and counts, and takes no lock.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 mod passengers;
 
@@ -123,26 +123,22 @@ impl HostSide {
     /// An empty table with a tag of its own; tags repeat only after 4,095 clients.
     pub fn new(requests_max: usize, signal: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
         let tag = crate::process::next_client_number() % TAG_MAX + 1;
-        Arc::new_cyclic(|host: &Weak<Self>| {
-            let host = host.clone();
-            let live = move |request| host.upgrade().is_some_and(|host| host.is_live(request));
-            Self {
-                tag,
-                requests_max,
-                slots: Chunks::default(),
-                register: Mutex::default(),
-                ready: ShardedQueue::default(),
-                counts: Counts::default(),
-                desk: Arc::new(Desk::new(live)),
-                passengers: Passengers::default(),
-                signal,
-                news: AtomicBool::new(false),
-                buffer_growth: AtomicUsize::new(0),
-                hitches: AtomicU64::new(0),
-                jobs_expired: AtomicU64::new(0),
-                connections_opened: AtomicU64::new(0),
-                connections_reused: AtomicU64::new(0),
-            }
+        Arc::new(Self {
+            tag,
+            requests_max,
+            slots: Chunks::default(),
+            register: Mutex::default(),
+            ready: ShardedQueue::default(),
+            counts: Counts::default(),
+            desk: Arc::default(),
+            passengers: Passengers::default(),
+            signal,
+            news: AtomicBool::new(false),
+            buffer_growth: AtomicUsize::new(0),
+            hitches: AtomicU64::new(0),
+            jobs_expired: AtomicU64::new(0),
+            connections_opened: AtomicU64::new(0),
+            connections_reused: AtomicU64::new(0),
         })
     }
 
@@ -176,11 +172,6 @@ impl HostSide {
         let request = make(handle);
         place.request = Some(request.clone());
         Ok(request)
-    }
-
-    /// The request exists, has not ended and is not about to.
-    pub fn is_live(&self, handle: u64) -> bool {
-        self.find(handle).is_ok_and(|request| !request.is_terminal() && request.stop().is_none())
     }
 
     /// The request under a handle.
@@ -352,6 +343,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::client::questions::{Decision, SpawnCallback, SpawnInfo, SpawnKind};
+    use crate::synca::{Entry, TaskWaker, WakeQueue};
     use crate::valtron::time::Instant;
 
     fn add(host: &Arc<HostSide>) -> Arc<RequestShared> {
@@ -379,6 +372,44 @@ mod tests {
         let event = host.next_event().expect("an event");
         assert_eq!((event.flags, event.user_data), (event_flags::BODY | event_flags::DONE, 7));
         assert_eq!((host.next_event(), host.events_ready()), (None, 0));
+    }
+
+    /// Goal: a poll with a question waits for no thread that looks at its request or makes others. Method: hold those
+    /// locks, and put one question to the callback and one in the pull queue on another thread.
+    #[test]
+    fn questions_need_no_lock_of_the_table() {
+        let host = HostSide::new(8, Box::new(|| {}));
+        let request = add(&host);
+        let ask = |host: &HostSide, request: &Arc<RequestShared>| {
+            let text = "a".into();
+            let info = SpawnInfo {
+                spawn_id: host.desk.new_id(),
+                request: request.handle(),
+                user_data: 7,
+                kind: SpawnKind::Resolve,
+                step: 0,
+                http_status: 0,
+                port: 80,
+                text,
+            };
+            let waker = TaskWaker::new(Entry::new(0, 1), WakeQueue::new(Box::new(|| {})));
+            host.desk.ask(info, request, None, waker)
+        };
+        let held = lock(&host.register);
+        let place = lock(&host.slots.get(0).expect("the first slot").place);
+        let (answer, asked) = std::sync::mpsc::channel();
+        let (other, asks) = (host.clone(), request.clone());
+        std::thread::spawn(move || {
+            let callback: SpawnCallback = Box::new(|_, _| Decision::Deny);
+            let (first, desk) = (ask(&other, &asks), &other.desk);
+            desk.pump(Some(&callback), |_| {});
+            let _second = ask(&other, &asks);
+            desk.pump(None, |asker| asker.raise_spawn());
+            let _ = answer.send((first.decision(), desk.unpulled(), other.events_ready()));
+        });
+        assert_eq!(asked.recv_timeout(Duration::from_secs(20)), Ok((Some(Decision::Deny), 1, 1)));
+        drop((held, place));
+        assert_eq!(host.next_event().map(|event| event.flags), Some(event_flags::SPAWN));
     }
 
     /// Goal: buffers of all requests together grow no further than they may. Method: ask for too much, give back.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::job::{Job, Work};
 use super::status::Status;
@@ -58,6 +58,20 @@ pub struct SpawnInfo {
     pub text: Arc<str>,
 }
 
+/// The request that asks. A poll looks at it, so nothing here waits for a lock.
+pub trait Asker: Send + Sync {
+    /// It has neither ended, nor was told to, nor been freed. Else it withdraws its question soon; until then nobody is
+    /// asked, as the host may have forgotten the request's user data.
+    fn is_live(&self) -> bool;
+
+    /// Its question waits for a host that pulls, which is to learn of it.
+    fn raise_spawn(&self);
+}
+
+fn live(asker: &Weak<dyn Asker>) -> Option<Arc<dyn Asker>> {
+    asker.upgrade().filter(|asker| asker.is_live())
+}
+
 /// Answers questions. Runs on a driving thread with no lock held.
 pub type SpawnCallback = Box<dyn Fn(&SpawnInfo, &Arc<Job>) -> Decision + Send + Sync>;
 
@@ -69,6 +83,7 @@ pub struct Question {
 
 struct QuestionShared {
     info: SpawnInfo,
+    asker: Weak<dyn Asker>,
     job: Arc<Job>,
     waker: TaskWaker,
     /// What became of it; whoever is first, says so. `None`: it was withdrawn.
@@ -113,6 +128,7 @@ impl Drop for Question {
 }
 
 /// Where the questions of one client lie.
+#[derive(Default)]
 pub struct Desk {
     inner: DelegationMutex<DeskInner>,
     last_id: AtomicU64,
@@ -120,7 +136,6 @@ pub struct Desk {
     unasked: AtomicUsize,
     unpulled: AtomicUsize,
     jobs_taken: AtomicU64,
-    live: Box<dyn Fn(u64) -> bool + Send + Sync>,
 }
 
 /// A question that is not answered.
@@ -229,31 +244,24 @@ pub struct Pumped {
 }
 
 impl Desk {
-    /// `live` tells, with no lock held, whether a request has neither ended, nor was told to, nor been freed. Else it
-    /// withdraws its question soon; until then nobody is asked, as the host may have forgotten the request's user data.
-    pub fn new(live: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
-        Self {
-            inner: DelegationMutex::new(DeskInner::default()),
-            last_id: AtomicU64::new(0),
-            unasked: AtomicUsize::new(0),
-            unpulled: AtomicUsize::new(0),
-            jobs_taken: AtomicU64::new(0),
-            live: Box::new(live),
-        }
-    }
-
     /// A new id for an action.
     pub fn new_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// Puts a question on the desk. `work` is what a `Take` would run.
-    pub fn ask(self: &Arc<Self>, info: SpawnInfo, work: Option<Work>, waker: TaskWaker) -> Question {
-        let (desk, request) = (Arc::downgrade(self), info.request);
-        let live = move || desk.upgrade().is_some_and(|desk| (desk.live)(request));
-        let job = Arc::new(Job::new(work, waker.clone(), live));
+    /// Puts a question of `asker` on the desk. `work` is what a `Take` would run.
+    pub fn ask(
+        self: &Arc<Self>,
+        info: SpawnInfo,
+        asker: &Arc<impl Asker + 'static>,
+        work: Option<Work>,
+        waker: TaskWaker,
+    ) -> Question {
+        let asker = Arc::downgrade(asker);
+        let wants: Weak<dyn Asker> = asker.clone();
+        let job = Arc::new(Job::new(work, waker.clone(), move || live(&wants).is_some()));
         let (outcome, counted) = (OnceLock::new(), AtomicU8::new(NOWHERE));
-        let shared = Arc::new(QuestionShared { info, job, waker, outcome, counted });
+        let shared = Arc::new(QuestionShared { info, asker, job, waker, outcome, counted });
         self.count(&shared, UNASKED);
         self.post(Note::Ask(shared.clone()));
         Question { shared, desk: self.clone() }
@@ -269,21 +277,19 @@ impl Desk {
         self.unpulled.load(Ordering::SeqCst)
     }
 
-    /// Puts each new question to the callback, or in the pull queue, and gives those to `pulled`. Call it with no lock
-    /// held. Waits for no other thread.
-    pub fn pump(&self, callback: Option<&SpawnCallback>, mut pulled: impl FnMut(&SpawnInfo)) -> Pumped {
+    /// Puts each new question to the callback, or in the pull queue, and gives its asker to `pulled`. Call it with no
+    /// lock held. Waits for no other thread.
+    pub fn pump(&self, callback: Option<&SpawnCallback>, mut pulled: impl FnMut(&dyn Asker)) -> Pumped {
         let mut pumped = Pumped::default();
         loop {
             let first = self.inner.try_with(|inner| inner.first(|inner| &mut inner.unasked), drop);
             let Some(first) = first else { return Pumped { left: true, ..pumped } };
             let Some(question) = first else { return Pumped { left: self.inner.has_posted(), ..pumped } };
             self.count(&question, NOWHERE);
-            if !question.is_open() || !(self.live)(question.info.request) {
-                continue;
-            }
+            let Some(asker) = live(&question.asker).filter(|_| question.is_open()) else { continue };
             let Some(callback) = callback else {
                 if self.lay_out(&question) {
-                    pulled(&question.info);
+                    pulled(&*asker);
                 }
                 continue;
             };
@@ -304,7 +310,7 @@ impl Desk {
         while self.unpulled() > 0 {
             let question = self.with(|inner| inner.first(|inner| &mut inner.unpulled))?;
             self.count(&question, NOWHERE);
-            if question.is_open() && (self.live)(question.info.request) {
+            if question.is_open() && live(&question.asker).is_some() {
                 return Some(question.info.clone());
             }
         }
@@ -317,7 +323,7 @@ impl Desk {
             return Err(Status::Decision);
         }
         let question = self.with(|inner| inner.open.get(&spawn_id).map(|open| open.question.clone()));
-        let question = question.filter(|question| (self.live)(question.info.request)).ok_or(Status::NoSpawn)?;
+        let question = question.filter(|question| live(&question.asker).is_some()).ok_or(Status::NoSpawn)?;
         if !self.settle(&question, decision) {
             return Err(Status::NoSpawn);
         }
@@ -408,19 +414,33 @@ mod tests {
     use crate::synca::sync::lock;
     use crate::synca::{Entry, WakeQueue};
 
+    /// Never ends.
+    struct Lives;
+
+    impl Asker for Lives {
+        fn is_live(&self) -> bool {
+            true
+        }
+
+        fn raise_spawn(&self) {}
+    }
+
     fn ask(desk: &Arc<Desk>, spawn_id: u64, step: u32) -> Question {
         let waker = TaskWaker::new(Entry::new(0, 1), WakeQueue::new(Box::new(|| {})));
         let kind = SpawnKind::TlsUpgrade;
         let text = "a.test".into();
         let info = SpawnInfo { spawn_id, request: 1, user_data: 0, kind, step, http_status: 0, port: 0, text };
-        desk.ask(info, None, waker)
+        let asker = Arc::new(Lives);
+        let question = desk.ask(info, &asker, None, waker);
+        std::mem::forget(asker);
+        question
     }
 
     /// Goal: a host that never looks, or that leaves one question lying, costs no memory: of those that were answered
     /// in its stead or withdrawn nothing stays, and no look goes through them. Method: many, beside one that stays.
     #[test]
     fn what_is_over_is_not_listed() {
-        let desk = Arc::new(Desk::new(|_| true));
+        let desk = Arc::new(Desk::default());
         let stays = ask(&desk, desk.new_id(), 0);
         for _ in 0..1_000 {
             assert_eq!(ask(&desk, desk.new_id(), 0).expire(), Decision::Run);
@@ -442,7 +462,7 @@ mod tests {
     /// two steps of one handshake, of which the callback is told.
     #[test]
     fn a_step_is_asked_once() {
-        let desk = Arc::new(Desk::new(|_| true));
+        let desk = Arc::new(Desk::default());
         let id = desk.new_id();
         let first = ask(&desk, id, 0);
         assert!(desk.decide(id, Decision::Take).is_ok_and(|job| job.is_some()));
@@ -462,7 +482,7 @@ mod tests {
     /// when that one has left, all is as if it had not been there. Method: hold the desk meanwhile.
     #[test]
     fn a_held_desk_holds_no_poll_up() {
-        let desk = Arc::new(Desk::new(|_| true));
+        let desk = Arc::new(Desk::default());
         let (one, two) = (ask(&desk, desk.new_id(), 0), ask(&desk, desk.new_id(), 0));
         let mut more = Vec::new();
         desk.with(|_| {
@@ -488,7 +508,7 @@ mod tests {
     /// asks it, and the pull form finds it. Method: ask while the desk is held, and let go while another thread posts.
     #[test]
     fn a_question_beside_a_post_is_not_overlooked() {
-        let desk = Arc::new(Desk::new(|_| true));
+        let desk = Arc::new(Desk::default());
         let (question, posting) = desk.with(|_| (ask(&desk, desk.new_id(), 0), desk.inner.hold_posting()));
         assert_eq!(desk.pump(None, |_| {}), Pumped { answered: 0, left: true });
         drop(posting);

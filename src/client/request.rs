@@ -14,6 +14,7 @@ use super::body_capacity::BodyCapacity;
 use super::error::{HttpClientError, Phase};
 pub use super::heads::{HeadKind, HeadRecord};
 use super::host_side::{event_flags, Event, HostSide};
+use super::questions::Asker;
 use super::status::Status;
 use super::task::HttpRequestState;
 use crate::synca::{TaskMutex, TaskMutexGuard, TaskWaker};
@@ -92,6 +93,16 @@ pub enum Stop {
     Freed,
     /// The client shuts down.
     Shutdown,
+}
+
+impl Asker for RequestShared {
+    fn is_live(&self) -> bool {
+        !self.is_terminal() && self.stop().is_none() && self.event.load(Ordering::SeqCst) & GONE == 0
+    }
+
+    fn raise_spawn(&self) {
+        self.raise(event_flags::SPAWN);
+    }
 }
 
 impl Drop for RequestShared {

@@ -40,7 +40,7 @@ pub enum Offer<T> {
 /// Puts `work` to the host.
 pub fn offer<N: Net, T: Send + 'static>(
     context: &Context<N>,
-    request: &RequestShared,
+    request: &Arc<RequestShared>,
     ask: Ask,
     waker: &TaskWaker,
     work: impl FnOnce() -> T + Send + 'static,

@@ -27,6 +27,12 @@ pub struct DelegationMutex<T: Serve> {
     state: Mutex<T>,
 }
 
+impl<T: Serve + Default> Default for DelegationMutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
 /// How the posted requests are taken.
 type Drain<R> = fn(&ShardedQueue<R>, &mut Vec<R>);
 

@@ -90,7 +90,7 @@ static valtron_client *asking(valtron_spawn_callback callback, void *user, uint3
 /* How the host is asked. */
 enum { BY_CALLBACK, BY_PULL, FORMS };
 
-/* The CPU time of the polls. A callback is the host's own: it only puts the job into the queue. */
+/* Shows the CPU time of the polls and of the jobs. A callback is the host's own: it only puts the job into the queue. */
 static void hundred(uint32_t kinds, valtron_spawn_callback callback) {
     valtron_client *client = asking(callback, NULL, kinds, JOB_MS);
     valtron_header close_it = {"Connection", 10, "close", 5};
