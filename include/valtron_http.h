@@ -613,11 +613,11 @@ typedef struct valtron_request_config {
     int64_t idle_timeout_ms;
     // Everything, redirects included. 0 = none.
     int64_t total_timeout_ms;
-    // Largest head of a response, in bytes.
+    // Largest head of a response, in bytes. 0 = 65,536.
     int32_t head_bytes_max;
-    // Most header lines of a response.
+    // Most header lines of a response. 0 = 128.
     int32_t headers_max;
-    // Most interim (1xx) responses before the final one.
+    // Most interim (1xx) responses before the final one. 0 = 16.
     int32_t interim_max;
     // Unread body bytes kept before the peer is slowed down. -1 = all. 0 = 256 KiB, and step by step up to 16 MiB (for
     // all requests of a client 64 MiB more) if the host comes by rarely, as once a frame, and takes all of them then.
@@ -1165,8 +1165,8 @@ void valtron_client_free(struct valtron_client *client);
 // Creates a request and writes its handle to *request*; free it with valtron_request_free. Nothing is looked up or
 // connected here: driving the client does that.
 //
-// Any thread. Blocks on nothing. If it refuses and config->error is set, that gets the particulars. Errors:
-// VALTRON_E_NULL_CLIENT, _NULL_CONFIG, _NULL_OUTPUT, _NULL_BUFFER, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _STRIDE,
+// Any thread. Blocks on nothing. If it refuses and config->error is set, that gets the particulars, but not with
+// _NULL_CLIENT, _NULL_CONFIG and _STRUCT_SIZE, where *config* is not read. Errors: VALTRON_E_NULL_CLIENT, _NULL_CONFIG, _NULL_OUTPUT, _NULL_BUFFER, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _STRIDE,
 // _URL_*, _METHOD*, _HEADER_*, _UNSUPPORTED, _TLS_UNAVAILABLE, _TOO_MANY_REQUESTS, _NO_MEMORY, _SHUTDOWN, _FORKED,
 // _POISONED, _INTERNAL.
 valtron_status valtron_request_create(struct valtron_client *client,

@@ -44,7 +44,7 @@ class client {
     client &operator=(const client &) = delete;
     ~client() { reset(); }
 
-    /// Frees what it owns, and makes a client.
+    /// Makes a client, and then frees what it owned. Refused, it keeps that.
     status create(const valtron_client_config &config = VALTRON_CLIENT_CONFIG_INIT) noexcept {
         valtron_client *made = nullptr;
         const status answer = valtron_client_create(&config, &made);
@@ -180,7 +180,7 @@ class request {
     request &operator=(const request &) = delete;
     ~request() { reset(); }
 
-    /// Frees what it owns, and makes a request, which then runs as its client is driven.
+    /// Makes a request, which then runs as its client is driven, and frees what it owned. Refused, it keeps that.
     status create(client &client, const request_options &options) {
         const valtron_request_config config = options.filled();
         valtron_request made = 0;

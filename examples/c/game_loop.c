@@ -379,6 +379,12 @@ static int usage(void) {
     return 2;
 }
 
+/* Digits, and no more of them than any option needs. */
+static int is_number(const char *text) {
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 9 && text[digits] == '\0';
+}
+
 int main(int argc, char **argv) {
     const char *screenshot = NULL;
     long frames_max = 0;
@@ -398,9 +404,9 @@ int main(int argc, char **argv) {
             with_samples = 1;
             continue;
         }
-        if (strcmp(argv[i], "--frames") == 0) frames_max = atol(value);
-        else if (strcmp(argv[i], "--budget") == 0) budget_us = strtoull(value, NULL, 10);
-        else if (strcmp(argv[i], "--downloads") == 0) options.downloads = atoi(value);
+        if (strcmp(argv[i], "--frames") == 0 && is_number(value)) frames_max = atol(value);
+        else if (strcmp(argv[i], "--budget") == 0 && is_number(value)) budget_us = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--downloads") == 0 && is_number(value)) options.downloads = atoi(value);
         else if (strcmp(argv[i], "--screenshot") == 0) screenshot = value;
         else if (strcmp(argv[i], "--mode") == 0 && strcmp(value, "inline") == 0) options.mode = GAME_INLINE;
         else if (strcmp(argv[i], "--mode") == 0 && strcmp(value, "taken") == 0) options.mode = GAME_TAKEN;

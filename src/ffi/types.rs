@@ -223,11 +223,11 @@ pub struct valtron_request_config {
     pub idle_timeout_ms: i64,
     /// Everything, redirects included. 0 = none.
     pub total_timeout_ms: i64,
-    /// Largest head of a response, in bytes.
+    /// Largest head of a response, in bytes. 0 = 65,536.
     pub head_bytes_max: i32,
-    /// Most header lines of a response.
+    /// Most header lines of a response. 0 = 128.
     pub headers_max: i32,
-    /// Most interim (1xx) responses before the final one.
+    /// Most interim (1xx) responses before the final one. 0 = 16.
     pub interim_max: i32,
     /// Unread body bytes kept before the peer is slowed down. -1 = all. 0 = 256 KiB, and step by step up to 16 MiB (for
     /// all requests of a client 64 MiB more) if the host comes by rarely, as once a frame, and takes all of them then.

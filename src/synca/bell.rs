@@ -7,7 +7,9 @@ use super::sync::{lock, try_lock, Mutex};
 /// both.
 pub struct Bell<T> {
     hung: Mutex<Option<T>>,
-    /// Another one wanted to ring while somebody did.
+    /// Another one wanted to ring while somebody did. Changed by swaps alone: of one that rings and looks at the lock
+    /// after its swap, and one that lets go and swaps after that, either the look finds the lock free, or the swap the
+    /// wish.
     again: AtomicBool,
 }
 
@@ -40,7 +42,7 @@ impl<T> Bell<T> {
                     return;
                 }
             } else {
-                self.again.store(true, Ordering::SeqCst);
+                self.again.swap(true, Ordering::SeqCst);
                 // Let go since, the lock may have been let go too early to see that.
                 if try_lock(&self.hung).is_none() {
                     return;

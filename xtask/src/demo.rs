@@ -8,6 +8,9 @@ use crate::site::Site;
 use crate::util::{out_dir, root, Log, Stop};
 
 pub fn run(args: &[&str]) -> Result<(), String> {
+    if args.len() > 1 || args.iter().any(|url| url.starts_with('-')) {
+        return Err(format!("demo takes a URL or nothing, not {args:?}"));
+    }
     let mut log = Log::terminal();
     heading("Building the library");
     let library = library(&mut log, Executor::Single, "release")?;
@@ -38,6 +41,9 @@ pub fn run(args: &[&str]) -> Result<(), String> {
         let commands = [("C", Command::new(&program)), ("Python", python_fetch(&library))];
         for (language, mut command) in commands {
             heading(&format!("{language}: {url}"));
+            if language == "Python" {
+                println!("with PYTHONPATH=bindings/python in the environment:");
+            }
             command.arg(url);
             if let Some(ca) = &ca {
                 command.arg("--ca-file").arg(ca);

@@ -7,9 +7,12 @@ use crate::util::{failed, root, Log, Step, Stop};
 
 pub fn run(args: &[&str]) -> Result<(), String> {
     let [prefix] = args else { return Err("install needs one argument, the prefix".into()) };
+    if prefix.is_empty() || prefix.starts_with('-') {
+        return Err(format!("install needs a folder, not {prefix:?}"));
+    }
     let prefix = std::path::absolute(prefix).map_err(|error| format!("{prefix}: {error}"))?;
     let library = library(&mut Log::terminal(), Executor::Single, "release")?;
-    install(&library, &prefix)?;
+    install(&library, &prefix).map_err(|stop| format!("{}: {}", prefix.display(), String::from(stop)))?;
     println!("installed under {}", prefix.display());
     Ok(())
 }

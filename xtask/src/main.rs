@@ -29,10 +29,12 @@ cargo xtask COMMAND
   install PREFIX        build the library and install it with its header, C++ header, pkg-config and CMake files
   header [--check]      write include/valtron_http.h from src/ffi; with --check fail when it differs
   symbols [FILE]        what the library exports: valtron_ names only
-  bench                 measure CPU, memory, system calls and instructions beside other clients
+  bench                 measure CPU, memory, system calls and instructions beside other clients; builds them, and on
+                        Debian, as root, installs what is missing
       --quick           fewer and shorter runs
-      --only A[,B]      these only; `download` is both downloads: http-1, http-64, http-1000, http-10000, https-64,
-                        download-http, download-https, memory, start-up, size
+      --only A[,B]      these only: http-1, http-64, http-1000, http-10000, https-64, download-http, download-https,
+                        memory, start-up, size, frames-loop, frames-download, frames-steps; a beginning such as
+                        `download` or `frames` means all of its kind
       --no-counts       no system calls and instructions, which take longest
       --report          instead: docs/performance.md and its charts, from what was measured
       --build-time      also a release build from nothing
@@ -56,6 +58,7 @@ fn main() {
         Some("header") => header::run(&rest),
         Some("symbols") => symbols::run(&rest),
         Some("bench") => bench::run(&rest),
+        Some(command @ ("tidy" | "site")) if !rest.is_empty() => Err(format!("{command} takes no argument: {rest:?}")),
         Some("tidy") => tidy::run(),
         Some("site") => site::run(),
         None | Some("help" | "--help" | "-h") => {

@@ -185,6 +185,16 @@ def test_the_host_of_an_error_is_the_one_that_failed(client, site):
         client.get(site.http + "/redirect/302?to=http://name.invalid/")
 
 
+def test_a_host_forges_no_line(client):
+    """Whatever a URL has where its host should be, its error is one line of sane length."""
+    for host in ("x\n", "x\x1b[31mred", "x\u2028y", "a" * 5000):
+        with pytest.raises(exceptions.InvalidURL) as caught:
+            client.get(f"http://{host}/")
+        text = str(caught.value)
+        assert text.isprintable() and len(text) < 600, text
+        assert caught.value.host[:1] == host[:1]
+
+
 def test_passwords_are_not_in_messages(client, site):
     secret = site.http.replace("://", "://user:hunter2@")
     errors = []

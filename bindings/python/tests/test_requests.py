@@ -289,8 +289,11 @@ def test_json_and_text(serve, client):
     response.encoding = "utf-8"
     assert response.text == "\N{REPLACEMENT CHARACTER}"
     assert client.get(url + "/d").text == "ü"
-    with pytest.raises(valtron_http.exceptions.JSONDecodeError):
+    with pytest.raises(valtron_http.exceptions.JSONDecodeError) as caught:
         client.get(url + "/e").json()
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(error, json.JSONDecodeError) and isinstance(error, valtron_http.RequestException)
+    assert (str(error), error.pos, error.lineno) == (str(caught.value), caught.value.pos, 1)
 
 
 def test_duplicate_response_headers(serve, client):

@@ -192,6 +192,9 @@ def test_settings_of_requests_that_do_not_exist_are_refused():
         for name in ("proxies", "cert", "cookies", "trust_env", "hooks"):
             with pytest.raises(AttributeError, match=name):
                 setattr(client, name, None)
+        # In requests it is a setting, here it is a method.
+        with pytest.raises(AttributeError, match="stream"):
+            client.stream = True
         # A test may put its own in the place of a method.
         client.stream = None
 

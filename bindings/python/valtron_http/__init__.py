@@ -43,30 +43,37 @@ def stream(method: str, url: Any, **options: Any) -> Response:
 
 
 def get(url: Any, **options: Any) -> Response:
+    """A GET request; ``options`` as for :func:`request`: ``params``, ``headers``, ``timeout``, ``auth``, ``stream``, ..."""
     return request("GET", url, **options)
 
 
 def options(url: Any, **options: Any) -> Response:
+    """A OPTIONS request; ``options`` as for :func:`request`: ``params``, ``headers``, ``timeout``, ``auth``, ``stream``, ..."""
     return request("OPTIONS", url, **options)
 
 
 def head(url: Any, **options: Any) -> Response:
+    """A HEAD request; ``options`` as for :func:`request`: ``params``, ``headers``, ``timeout``, ``auth``, ``stream``, ..."""
     return request("HEAD", url, **options)
 
 
 def post(url: Any, data: Any = None, **options: Any) -> Response:
+    """A POST request with a form, or with ``json`` or ``content``; other ``options`` as for :func:`request`."""
     return request("POST", url, data=data, **options)
 
 
 def put(url: Any, data: Any = None, **options: Any) -> Response:
+    """A PUT request with a form, or with ``json`` or ``content``; other ``options`` as for :func:`request`."""
     return request("PUT", url, data=data, **options)
 
 
 def patch(url: Any, data: Any = None, **options: Any) -> Response:
+    """A PATCH request with a form, or with ``json`` or ``content``; other ``options`` as for :func:`request`."""
     return request("PATCH", url, data=data, **options)
 
 
 def delete(url: Any, **options: Any) -> Response:
+    """A DELETE request; ``options`` as for :func:`request`: ``params``, ``headers``, ``timeout``, ``auth``, ``stream``, ..."""
     return request("DELETE", url, **options)
 
 

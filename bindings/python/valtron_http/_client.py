@@ -206,6 +206,8 @@ class Client:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _ABSENT:
             raise AttributeError(f"this version of valtron_http has no {name}")
+        if name == "stream" and isinstance(value, bool):
+            raise AttributeError("a client has no setting 'stream': give stream=True to a request, or call client.stream()")
         object.__setattr__(self, name, value)
 
     @property

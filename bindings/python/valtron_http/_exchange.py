@@ -394,4 +394,7 @@ def describe(
 def host_of(url: str) -> str:
     """The host of a URL that may be no URL, for messages: no credentials, no failure."""
     host = authority_of(url).rpartition("@")[2]
-    return host if host.endswith("]") else host.rpartition(":")[0] or host
+    host = host if host.endswith("]") else host.rpartition(":")[0] or host
+    # It may be anything: no line of a log is forged by it, and none is filled (a name has 253 characters at most).
+    host = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in host)
+    return host if len(host) <= 255 else host[:252] + "..."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _thread import RLock
 
-from . import _native
+from . import _native, exceptions
 from ._codes import codes
 from ._exchange import READ_BYTES, Exchange, RawHead, host_of, steps
 from ._models import Headers, Request, Step, Timings, redacted
@@ -198,9 +198,12 @@ class Response:
         import json
 
         try:
-            return json.loads(self.content, **kwargs)
-        except UnicodeDecodeError:
-            return json.loads(self.text, **kwargs)
+            try:
+                return json.loads(self.content, **kwargs)
+            except UnicodeDecodeError:
+                return json.loads(self.text, **kwargs)
+        except json.JSONDecodeError as error:
+            raise exceptions.JSONDecodeError(error.msg, error.doc, error.pos, response=self) from None
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The body in pieces: of exactly ``chunk_size`` (the last may be shorter), or of what there is, up to 256 KiB."""

@@ -321,10 +321,25 @@ StreamConsumedError = StreamConsumed
 
 def __getattr__(name: str) -> Any:
     if name == "JSONDecodeError":
-        from json import JSONDecodeError
-
-        return JSONDecodeError
+        return _json_error()
     raise AttributeError(name)
+
+
+def _json_error() -> Any:
+    """Made when it is first asked for: few programs want it, and ``json`` takes its time to load."""
+    import json
+
+    class JSONDecodeError(DecodingError, json.JSONDecodeError):
+        """``Response.json``: the body is no JSON. Both a ``RequestException`` and ``json.JSONDecodeError``."""
+
+        def __init__(self, msg: str, doc: str = "", pos: int = 0, *, response: Response | None = None) -> None:
+            plain = json.JSONDecodeError(msg, doc, pos)
+            DecodingError.__init__(self, str(plain), response=response)
+            self.__dict__.update(plain.__dict__)
+
+    JSONDecodeError.__qualname__ = "JSONDecodeError"
+    globals()["JSONDecodeError"] = JSONDecodeError
+    return JSONDecodeError
 
 
 # Every code of the header: name without VALTRON_E_, class, phase where the code alone tells it.

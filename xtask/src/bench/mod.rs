@@ -35,6 +35,19 @@ pub struct Options {
 }
 
 impl Options {
+    /// Each part of `--only` means something that can be measured.
+    fn check(&self) -> Result<(), String> {
+        let scenarios = scenarios::all(self.quick).into_iter().map(|scenario| scenario.name);
+        let names: Vec<_> = scenarios.chain(["memory", "start-up", "size"]).chain(frames::NAMES).collect();
+        for part in self.only.iter().flat_map(|only| only.split(',')) {
+            let one = Self { only: Some(part.to_owned()), ..Self::default() };
+            if !names.iter().any(|name| one.wants(name)) {
+                return Err(format!("nothing is called {part:?}: {}", names.join(", ")));
+            }
+        }
+        Ok(())
+    }
+
     fn wants(&self, name: &str) -> bool {
         self.only.as_deref().is_none_or(|only| {
             only.split(',').any(|part| {
@@ -60,6 +73,7 @@ pub fn run(args: &[&str]) -> Result<(), String> {
             other => return Err(format!("unknown argument {other}")),
         }
     }
+    options.check()?;
     measure(&options).map_err(String::from)
 }
 
