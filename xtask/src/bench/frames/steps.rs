@@ -149,8 +149,8 @@ const JOBS: [&str; 7] = [
 const STEPS: &str = "A poll stops after its budget and at most one step more, so the longest step is what a frame can \
 lose beyond its budget. Numbers are CPU microseconds of the thread, by `benches/steps.c` against nginx on loopback, \
 where a send also pays for what the kernel does at the receiver; nothing of other programs is in them but cold caches \
-and interrupts. What a freed request left unread is given back inside `valtron_request_free`, not in a poll, and takes the \
-longer the more it is: do not give a large buffer to a body that may be thrown away.";
+and interrupts. What a freed request left unread is given back inside `valtron_request_free`, not in a poll, and takes \
+the longer the more it is: do not give a large buffer to a body that may be thrown away.";
 
 #[cfg(test)]
 mod tests {
