@@ -1167,8 +1167,8 @@ void valtron_client_free(struct valtron_client *client);
 //
 // Any thread. Blocks on nothing. If it refuses and config->error is set, that gets the particulars, but not with
 // _NULL_CLIENT, _NULL_CONFIG and _STRUCT_SIZE, where *config* is not read. Errors: VALTRON_E_NULL_CLIENT,
-// _NULL_CONFIG, _NULL_OUTPUT, _NULL_BUFFER, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _STRIDE, _URL_*, _METHOD*, _HEADER_*, _UNSUPPORTED, _TLS_UNAVAILABLE, _TOO_MANY_REQUESTS, _NO_MEMORY, _SHUTDOWN, _FORKED,
-// _POISONED, _INTERNAL.
+// _NULL_CONFIG, _NULL_OUTPUT, _NULL_BUFFER, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE, _STRIDE, _URL_*, _METHOD*,
+// _HEADER_*, _UNSUPPORTED, _TLS_UNAVAILABLE, _TOO_MANY_REQUESTS, _NO_MEMORY, _SHUTDOWN, _FORKED, _POISONED, _INTERNAL.
 valtron_status valtron_request_create(struct valtron_client *client,
                                       const struct valtron_request_config *config,
                                       valtron_request *request);

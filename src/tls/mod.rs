@@ -25,6 +25,8 @@ mod pem;
 #[cfg(not(target_arch = "wasm32"))]
 mod session;
 #[cfg(not(target_arch = "wasm32"))]
+mod sessions;
+#[cfg(not(target_arch = "wasm32"))]
 mod settings;
 #[cfg(target_arch = "wasm32")]
 mod unavailable;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier};
+use rustls::client::{UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::crypto::{ring, CryptoProvider};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::inboxes::Inboxes;
 use super::session::TlsSession;
 use super::verify::{AnyCertificate, NamedFaults};
-use super::{fault, pem, TlsConfig, TlsError, Trust};
+use super::{fault, pem, sessions, TlsConfig, TlsError, Trust};
 
 /// Whom to trust, and the sessions to resume; shared by all connections of a client. A clone is two references.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl TlsSettings {
         };
         let mut client = builder.with_no_client_auth();
         client.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
-        client.resumption = Resumption::in_memory_sessions(RESUMED_SESSIONS_MAX);
+        client.resumption = sessions::resumption(RESUMED_SESSIONS_MAX);
         Ok(Self { config: Arc::new(client), inboxes: Inboxes::default() })
     }
 
