@@ -4,7 +4,7 @@ use super::time::Instant;
 use crate::synca::Entry;
 
 /// A socket known to a poller. Generational: never a file descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SocketKey(pub Entry);
 
 /// Which direction of a socket must become ready.

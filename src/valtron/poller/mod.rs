@@ -1,5 +1,6 @@
 //! The seam between an executor and the operating system's readiness.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -97,7 +98,7 @@ impl Readiness {
 /// Keys of watched sockets that became ready, for one task that watches many (the pool's idle sockets).
 #[derive(Default)]
 pub struct WatchList {
-    ready: Mutex<Vec<SocketKey>>,
+    ready: Mutex<BTreeSet<SocketKey>>,
     waker: Mutex<Option<TaskWaker>>,
 }
 
@@ -109,18 +110,13 @@ impl WatchList {
 
     /// Moves the gathered keys to `into`.
     pub fn drain(&self, into: &mut Vec<SocketKey>) {
-        into.append(&mut lock(&self.ready));
+        into.extend(std::mem::take(&mut *lock(&self.ready)));
     }
 
     /// The poller reports a ready key. One that waits here already is not repeated: a peer that keeps sending must
     /// not make the list grow.
     pub fn push(&self, key: SocketKey) {
-        {
-            let mut ready = lock(&self.ready);
-            if !ready.contains(&key) {
-                ready.push(key);
-            }
-        }
+        lock(&self.ready).insert(key);
         if let Some(waker) = &*lock(&self.waker) {
             waker.wake();
         }
