@@ -38,7 +38,7 @@ impl Inboxes {
 }
 
 /// What one read of the socket may bring: three full records, so that a download does not pay a system call for each.
-const INBOX_BYTES: usize = 64 * 1024;
+pub(super) const INBOX_BYTES: usize = 64 * 1024;
 
 /// Buffers kept: one serves a thread, and some more serve jobs and sessions in whose inbox part of a record waits.
 const SPARES_MAX: usize = 4;

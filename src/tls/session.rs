@@ -18,7 +18,7 @@ use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, WriteTraffic};
 use rustls::{HandshakeKind as Kind, ProtocolVersion};
 
-use super::inboxes::Inboxes;
+use super::inboxes::{Inboxes, INBOX_BYTES};
 use super::settings::ALPN_HTTP_1_1;
 use super::{fault, HandshakeKind, Plain, TlsError, TlsIo, TlsVersion};
 use crate::net::{Io, Socket};
@@ -78,6 +78,10 @@ impl TlsSession {
         if self.whole_record() != 0 || self.has_plaintext() {
             return Ok(Io::Done(self.filled - self.consumed));
         }
+        if self.inbox.len() < INBOX_BYTES {
+            // One that was cut to size has done its work.
+            self.release_inbox();
+        }
         if self.inbox.is_empty() {
             self.inbox = self.inboxes.take()?;
         }
@@ -94,6 +98,9 @@ impl TlsSession {
             }
             // The caller is about to wait.
             Io::WouldBlock => self.release_inbox(),
+        }
+        if self.is_handshaking() && !self.inbox.is_empty() {
+            self.fit_inbox()?;
         }
         Ok(outcome)
     }
@@ -292,6 +299,16 @@ impl TlsSession {
         }
     }
 
+    /// Between the steps of a handshake come those of others: what waits for them, some thousand bytes, lies in a
+    /// buffer of its size, lest a thousand handshakes at once hold a thousand large ones.
+    fn fit_inbox(&mut self) -> Result<(), TlsError> {
+        let mut fitting = Vec::new();
+        fitting.try_reserve_exact(self.filled).map_err(|_| TlsError::NoMemory)?;
+        fitting.extend_from_slice(&self.inbox[..self.filled]);
+        self.inboxes.give(std::mem::replace(&mut self.inbox, fitting));
+        Ok(())
+    }
+
     /// Less than one record is left behind what rustls holds, so there is room for another one, but for a message of
     /// the handshake that is about as long as the inbox. rustls refuses one of more than 64 KiB, so this ends.
     fn make_room(&mut self) -> Result<(), TlsError> {
@@ -302,6 +319,12 @@ impl TlsSession {
             self.inbox.resize(wanted, 0);
         }
         Ok(())
+    }
+
+    /// The buffer it holds.
+    #[cfg(test)]
+    pub(super) fn inbox_bytes(&self) -> usize {
+        self.inbox.capacity()
     }
 
     /// The handshake is not done yet.

@@ -131,13 +131,15 @@ pub(super) struct Pair {
     pub(super) server: ServerConnection,
     pub(super) wire: Buffers,
     pub(super) steps: usize,
+    /// What the client held between two calls while it shook hands.
+    pub(super) largest_inbox: usize,
 }
 
 impl Pair {
     pub(super) fn new(settings: &TlsSettings, host: &str, server: &Arc<ServerConfig>) -> Self {
         let client = settings.session(host).expect("a session");
         let server = ServerConnection::new(server.clone()).expect("a server");
-        Self { client, server, wire: Buffers::default(), steps: 0 }
+        Self { client, server, wire: Buffers::default(), steps: 0, largest_inbox: 0 }
     }
 
     /// The client moves on until it can only wait; then the server answers; until neither has anything to say. Gives
@@ -146,6 +148,9 @@ impl Pair {
         let mut plain = Vec::new();
         for _ in 0..100_000 {
             let mut buffer = [0; 700];
+            if self.client.is_handshaking() {
+                self.largest_inbox = self.largest_inbox.max(self.client.inbox_bytes());
+            }
             match self.client.read_plain(&mut buffer) {
                 Plain::Bytes(count) => {
                     plain.extend_from_slice(&buffer[..count]);

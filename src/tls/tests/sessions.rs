@@ -86,6 +86,20 @@ fn split_invariance() {
     }
 }
 
+/// Goal: a handshake whose steps wait for their turn holds what the peer sent and no large buffer, and so does one that
+/// waits for the rest of a record. Method: the server's flight at once, and in pieces.
+#[test]
+fn a_waiting_handshake_is_small() {
+    let authority = Authority::new();
+    let server = authority.server(&["example.test"], |_| {});
+    for piece in [0, 1, 100] {
+        let mut pair = Pair::new(&authority.settings(), "example.test", &server);
+        pair.wire.at_once = piece;
+        pair.run().expect("a handshake");
+        assert!((1..4096).contains(&pair.largest_inbox), "{} bytes in pieces of {piece}", pair.largest_inbox);
+    }
+}
+
 /// Goal: a step takes one record, so that a poll can stop after it; and it takes no more while plaintext waits.
 #[test]
 fn a_step_is_one_record() {
