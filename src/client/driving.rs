@@ -376,6 +376,8 @@ impl Inner {
                 if done() {
                     return Ok(Reason::Reached);
                 }
+                // A worker counts a question before it lays it down: should it be stopped between, it is let on.
+                std::thread::yield_now();
                 continue;
             }
             if done() {
