@@ -10,9 +10,6 @@
 #define CPU_US_MAX (SANITIZED ? 200000 : 10000)
 #define POLLS 1000
 
-/* Of all threads: the workers', too. */
-static int64_t process_cpu_us(void) { return clock_us(CLOCK_PROCESS_CPUTIME_ID); }
-
 static valtron_stats stats_of(valtron_client *client) {
     valtron_stats stats = VALTRON_STATS_INIT;
     OK(valtron_client_stats(client, &stats));
@@ -64,8 +61,8 @@ static void check_request(valtron_client *client, valtron_request request, int p
     CHECK_OP(info.time_first_byte_us, >=, WAIT_MS * 1000);
 }
 
-/* Driven to their end by valtron_client_wait. */
-static void requests(int count, const char *url, int polls_max) {
+/* Driven to their end by valtron_client_wait. The CPU time of all threads. */
+static int64_t requests(int count, const char *url, int polls_max) {
     valtron_client *client = client_new();
     valtron_request handles[REQUESTS_MAX];
     valtron_stats stats;
@@ -82,14 +79,23 @@ static void requests(int count, const char *url, int polls_max) {
     }
     cpu = process_cpu_us() - cpu;
     for (int i = 0; i < count; i++) check_request(client, handles[i], polls_max);
-    /* The server's thread is in this process, too: it accepts, reads and writes once. A handshake is work. */
-    if (count == 1 && polls_max == TASK_POLLS_MAX) CHECK_OP(cpu, <, CPU_US_MAX);
     /* Whoever ran the tasks, worker threads included, is in the sum. */
     stats = stats_of(client);
     CHECK_OP(stats.task_polls, >=, (uint64_t)count);
     CHECK_OP(stats.task_polls, <=, (uint64_t)(count * polls_max + 20));
     CHECK_INT(stats.empty_waits, 0);
     valtron_client_free(client);
+    return cpu;
+}
+
+/* The server's thread is in this process, too: it accepts, reads and writes once. */
+static void first_request(const char *url) {
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < 5 && least >= CPU_US_MAX; i++) {
+        int64_t cpu = requests(1, url, TASK_POLLS_MAX);
+        if (cpu < least) least = cpu;
+    }
+    CHECK_OP(least, <, CPU_US_MAX);
 }
 
 static valtron_request driven(valtron_client *client, const char *url, int by_perform) {
@@ -109,11 +115,11 @@ static valtron_request driven(valtron_client *client, const char *url, int by_pe
 static void one_request(const char *url, int by_perform) {
     valtron_client *client = client_new();
     valtron_request request = driven(client, url, by_perform);
-    int64_t cpu;
-    valtron_request_free(client, request);
-    cpu = process_cpu_us();
-    request = driven(client, url, by_perform);
-    CHECK_OP(process_cpu_us() - cpu, <, CPU_US_MAX);
+    int times;
+    CHECK_SLEEPS(process_cpu_us, CPU_US_MAX, times, {
+        valtron_request_free(client, request);
+        request = driven(client, url, by_perform);
+    });
     CHECK_INT(look(client, request).connection_reused, 1);
     check_request(client, request, TASK_POLLS_MAX);
     valtron_client_free(client);
@@ -126,7 +132,7 @@ static void while_waiting(int count) {
     valtron_request handles[REQUESTS_MAX];
     valtron_stats before, after;
     struct pollfd ready;
-    int64_t cpu;
+    int times;
     server_start(&peer);
     for (int i = 0; i < count; i++) handles[i] = request_new(client, server_url(&peer));
     while (atomic_load(&peer.requests) < count) OK(valtron_client_wait(client, 1, NULL));
@@ -137,18 +143,14 @@ static void while_waiting(int count) {
     settle(client);
     before = stats_of(client);
 
-    cpu = process_cpu_us();
-    OK(valtron_client_wait(client, WAIT_MS, NULL));
-    CHECK_OP(process_cpu_us() - cpu, <, CPU_US_MAX);
+    CHECK_SLEEPS(process_cpu_us, CPU_US_MAX, times, OK(valtron_client_wait(client, WAIT_MS, NULL)));
     after = stats_of(client);
     CHECK_INT(after.task_polls, before.task_polls);
-    CHECK_OP(after.turns - before.turns, <=, 2);
+    CHECK_OP(after.turns - before.turns, <=, 2 * times);
 
     /* Nor is there anything to poll for, and polling for it runs nothing. */
     ready = watched(client);
-    cpu = process_cpu_us();
-    CHECK_INT(poll(&ready, 1, WAIT_MS), 0);
-    CHECK_OP(process_cpu_us() - cpu, <, CPU_US_MAX);
+    CHECK_SLEEPS(process_cpu_us, CPU_US_MAX, times, CHECK_INT(poll(&ready, 1, WAIT_MS), 0));
     for (int i = 0; i < POLLS; i++) {
         valtron_poll_info info = VALTRON_POLL_INFO_INIT;
         OK(valtron_client_poll(client, 1000, &info));
@@ -173,18 +175,15 @@ static void while_waiting(int count) {
 static void idle_costs_nothing(valtron_client *client) {
     valtron_stats before = stats_of(client), after;
     struct pollfd ready;
-    int64_t cpu = process_cpu_us();
-    OK(valtron_client_wait(client, WAIT_MS, NULL));
-    CHECK_OP(process_cpu_us() - cpu, <, CPU_US_MAX);
+    int times;
+    CHECK_SLEEPS(process_cpu_us, CPU_US_MAX, times, OK(valtron_client_wait(client, WAIT_MS, NULL)));
     after = stats_of(client);
     CHECK_INT(after.task_polls, before.task_polls);
-    CHECK_OP(after.turns - before.turns, <=, 2);
+    CHECK_OP(after.turns - before.turns, <=, 2 * times);
 
     ready = watched(client);
     before = stats_of(client);
-    cpu = process_cpu_us();
-    CHECK_INT(poll(&ready, 1, WAIT_MS), 0);
-    CHECK_OP(process_cpu_us() - cpu, <, CPU_US_MAX);
+    CHECK_SLEEPS(process_cpu_us, CPU_US_MAX, times, CHECK_INT(poll(&ready, 1, WAIT_MS), 0));
     after = stats_of(client);
     CHECK_INT(after.task_polls, before.task_polls);
     CHECK_INT(after.turns, before.turns);
@@ -214,7 +213,7 @@ static void test(void) {
     const char *slow;
     server_start(&peer);
     slow = server_url(&peer);
-    requests(1, slow, TASK_POLLS_MAX);
+    first_request(slow);
     requests(REQUESTS_MAX, slow, TASK_POLLS_MAX);
     for (int by_perform = 0; by_perform < 2; by_perform++) {
         one_request(slow, by_perform);

@@ -106,6 +106,25 @@ static inline int64_t now_us(void) { return clock_us(CLOCK_MONOTONIC); }
 /* The calling thread's CPU time. */
 static inline int64_t cpu_us(void) { return clock_us(CLOCK_THREAD_CPUTIME_ID); }
 
+/* ---- CPU time of who should sleep ---- */
+
+/* Of all threads of the process. */
+static inline int64_t process_cpu_us(void) { return clock_us(CLOCK_PROCESS_CPUTIME_ID); }
+
+/* A machine that others share takes some of a measurement, and it counts as CPU time of whoever ran: so the least of a few. What
+ * spins does so every time. How often `calls` ran, in `times`. */
+#define CHECK_SLEEPS(cpu_us_now, max_us, times, calls)                                        \
+    do {                                                                                      \
+        int64_t least_ = INT64_MAX;                                                           \
+        for (times = 0; times < 5 && least_ >= (max_us); times++) {                           \
+            int64_t cpu_ = cpu_us_now();                                                      \
+            calls;                                                                            \
+            cpu_ = cpu_us_now() - cpu_;                                                       \
+            if (cpu_ < least_) least_ = cpu_;                                                 \
+        }                                                                                     \
+        CHECK_OP(least_, <, max_us);                                                          \
+    } while (0)
+
 /* ---- a test's frame ---- */
 
 /* -1 in a build without threads, else how many threads the clients of this run have. */

