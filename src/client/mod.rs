@@ -20,6 +20,7 @@ mod heads;
 mod hitches;
 mod host_side;
 mod job;
+mod last_answer;
 mod mapping;
 mod phases;
 mod plan;

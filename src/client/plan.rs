@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::config::{Body, RequestConfig};
 use super::error::{Argument, HttpClientError};
+use super::last_answer::LastAnswer;
 use super::recent::Recent;
 use super::status::Status;
 use super::target::Target;
@@ -121,6 +122,8 @@ pub struct Plan {
     /// For everything, redirects included.
     pub deadline: Option<Instant>,
     pub priority: i32,
+    /// The URL is one of a few that are asked for again and again.
+    asked_before: bool,
     /// The head as it will be sent first, if it is not a remembered one; taken then.
     head: Option<Vec<u8>>,
 }
@@ -172,6 +175,7 @@ impl Plan {
             terms,
             deadline: config.total_timeout.map(|limit| now.after(limit)),
             priority: config.priority,
+            asked_before,
             head: None,
         };
         if plan.bare_head().is_none() {
@@ -205,9 +209,15 @@ impl Plan {
         self.target.bare_head().filter(|_| self.is_bare())
     }
 
+    /// What the same request was answered last, where that is worth a look.
+    pub fn last_answer(&self) -> Option<&LastAnswer> {
+        (self.asked_before && self.method == "GET").then(|| self.target.last_answer())
+    }
+
     /// It is not the request it was: its head is made anew.
     pub fn forget_head(&mut self) {
         self.head = None;
+        self.asked_before = false;
     }
 
     fn encode(&self, user_agent: &str) -> Result<Vec<u8>, HttpClientError> {

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use url::{Host, ParseError, Position, Url};
 
 use super::error::{Argument, HttpClientError};
+use super::last_answer::LastAnswer;
 use super::status::Status;
 
 /// Longest URL: servers commonly stop at 8 KiB; this bounds memory.
@@ -46,6 +47,7 @@ struct Parts {
     address: Option<IpAddr>,
     /// See [`Target::bare_head`].
     bare_head: OnceLock<Box<[u8]>>,
+    last_answer: LastAnswer,
 }
 
 impl Target {
@@ -139,7 +141,8 @@ impl Target {
             false => format!("{}{}", &url[..Position::BeforeUsername], &url[Position::BeforeHost..]).into(),
         };
         let origin = Origin { secure, host, port };
-        Ok(Parts { text, shown, host: host_field, path, origin, address, bare_head: OnceLock::new() }.into())
+        let (bare_head, last_answer) = Default::default();
+        Ok(Parts { text, shown, host: host_field, path, origin, address, bare_head, last_answer }.into())
     }
 
     /// The head of a GET for it without a field or a body of the caller's, if that was encoded for an earlier request.
@@ -151,6 +154,11 @@ impl Target {
     pub(super) fn set_bare_head(&self, head: Vec<u8>) {
         // Another thread may have been faster, with the same bytes.
         let _ = self.0.bare_head.set(head.into());
+    }
+
+    /// What it answered last, to whoever asked.
+    pub(super) fn last_answer(&self) -> &LastAnswer {
+        &self.0.last_answer
     }
 
     /// The URL in full.

@@ -6,10 +6,11 @@ use super::{Outcome, READS_PER_STEP_MAX};
 use crate::client::body_stream::BodyStream;
 use crate::client::connection::{lost, Read};
 use crate::client::error::{HttpClientError, Phase};
+use crate::client::last_answer::Answer;
 use crate::client::redirects;
 use crate::client::request::{HeadRecord, Milestone};
 use crate::client::status::Status;
-use crate::client::task::{Core, HttpRequestState, Machine, Move, Receiving};
+use crate::client::task::{Core, HttpRequestState, Machine, Move, Plan, Receiving};
 use crate::net::Net;
 use crate::proto::{
     redirect_location, response_framing, BodyDecoder, BodyKind, CloseReason, Framing, HeadStep, ProtocolError,
@@ -29,6 +30,12 @@ impl<N: Net> Receiving<N> {
     /// Waits for a whole status line.
     pub(in crate::client) fn step_intro(mut self, core: &mut Core<N>) -> Outcome<N> {
         for _ in 0..READS_PER_STEP_MAX {
+            if let Some(answer) = self.known(core) {
+                core.shared.enter(&HttpRequestState::ReceivingHeaders, core.context.net.now());
+                core.reach(Milestone::Head);
+                self.buffer.drain(..answer.record.block.bytes().len());
+                return self.answered(core, answer.record, answer.framing, None);
+            }
             if let Some(end) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
                 // The first line alone, so that its faults are found in this state however the bytes came.
                 let line = self.searched + end + 1;
@@ -55,6 +62,14 @@ impl<N: Net> Receiving<N> {
             }
         }
         Ok(Move::Stall(Machine::ReceivingIntro(self)))
+    }
+
+    /// The whole head is there, and is the one with which the URL answered last.
+    fn known(&self, core: &Core<N>) -> Option<Answer> {
+        if self.buffer.is_empty() {
+            return None;
+        }
+        core.plan.last_answer()?.find(&self.buffer, &core.plan.terms.limits)
     }
 
     /// Waits for the blank line.
@@ -175,7 +190,7 @@ impl<N: Net> Receiving<N> {
         Err(error)
     }
 
-    fn headed(mut self, core: &mut Core<N>, head: ResponseHead) -> Outcome<N> {
+    fn headed(self, core: &mut Core<N>, head: ResponseHead) -> Outcome<N> {
         if head.is_upgrade() {
             return Err(HttpClientError::protocol(ProtocolError::UpgradeUnasked, Phase::FirstByte));
         }
@@ -194,6 +209,19 @@ impl<N: Net> Receiving<N> {
         core.reach(Milestone::Head);
         let next = self.next_hop(core, &head)?;
         let record = Arc::new(HeadRecord::new(head, core.plan.target.display()));
+        if let Some(last) = core.plan.last_answer() {
+            last.keep(&Answer { record: record.clone(), framing, limits: core.plan.terms.limits });
+        }
+        self.answered(core, record, framing, next)
+    }
+
+    fn answered(
+        mut self,
+        core: &mut Core<N>,
+        record: Arc<HeadRecord>,
+        framing: Framing,
+        next: Option<Plan>,
+    ) -> Outcome<N> {
         let early = std::mem::take(&mut self.buffer);
         let body = self.stream(core, framing, early);
         match next {
@@ -203,11 +231,7 @@ impl<N: Net> Receiving<N> {
     }
 
     /// The request that follows, if this response redirects and redirects are wanted.
-    fn next_hop(
-        &self,
-        core: &Core<N>,
-        head: &ResponseHead,
-    ) -> Result<Option<crate::client::task::Plan>, HttpClientError> {
+    fn next_hop(&self, core: &Core<N>, head: &ResponseHead) -> Result<Option<Plan>, HttpClientError> {
         let Some(left) = core.plan.redirects_left else { return Ok(None) };
         if !redirects::redirects(head.status) {
             return Ok(None);

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
-use super::{Origin, Parts, Target, URL_BYTES_MAX};
+use super::{LastAnswer, Origin, Parts, Target, URL_BYTES_MAX};
 
 /// The target, if the text is of the plain kind.
 pub(super) fn parse(text: &str) -> Option<Target> {
@@ -52,6 +52,7 @@ pub(super) fn parse(text: &str) -> Option<Target> {
         origin: Origin { secure, host: host.into(), port },
         address,
         bare_head: OnceLock::new(),
+        last_answer: LastAnswer::default(),
     };
     Some(parts.into())
 }

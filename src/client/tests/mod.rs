@@ -5,6 +5,7 @@ mod connections;
 mod contention;
 mod frames;
 mod harness;
+mod last_answer;
 mod questions;
 mod redirects;
 mod sending;

@@ -2,7 +2,7 @@
 //!
 //! | route | answer |
 //! |---|---|
-//! | `/`, `/hello` | a small page; `hello, world\n` |
+//! | `/`, `/hello`, `/same` | a small page; `hello, world\n`; the same with a head that never differs |
 //! | `/echo`, `/auth-echo`, `/cookie-echo` | the request as text; one header of it, or `(none)` |
 //! | `/bytes/N`, `/chunked/N`, `/close/N` | N bytes by length, in chunks, until close; byte i is i mod 251 |
 //! | `/trailers` | chunked, with two trailer fields |
@@ -25,12 +25,20 @@ use std::time::Duration;
 use super::conn::{After, Request, Stream};
 use super::{smuggle, Shared};
 
+/// A head that nothing changes.
+const SAME_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 13\r\n\r\n";
+
 pub fn answer(out: &mut Box<dyn Stream>, request: &Request, shared: &Shared) -> io::Result<After> {
     let path = request.path();
     let (first, rest) = path[1.min(path.len())..].split_once('/').unwrap_or((&path[1.min(path.len())..], ""));
     match first {
         "" => text(out, request, "200 OK", "", "<!doctype html><title>site</title><p>It works.</p>\n"),
         "hello" => text(out, request, "200 OK", "", "hello, world\n"),
+        "same" => {
+            let body = if request.method == "HEAD" { "" } else { "hello, world\n" };
+            out.write_all(format!("{SAME_HEAD}{body}").as_bytes())?;
+            Ok(After::KeepAlive)
+        }
         "echo" => text(out, request, "200 OK", "", &echo(request)),
         "auth-echo" => text(out, request, "200 OK", "", request.header("authorization").unwrap_or("(none)")),
         "cookie-echo" => text(out, request, "200 OK", "", request.header("cookie").unwrap_or("(none)")),
