@@ -85,8 +85,8 @@ fn the_same_head_is_shared() {
     let mut next = |answer| {
         let outcome = ask(&mut world, get(URL), answer, usize::MAX);
         assert_eq!(outcome.status, Status::Ok);
-        let head = outcome.shared.head(HeadKind::Final).expect("a head");
-        head
+
+        outcome.shared.head(HeadKind::Final).expect("a head")
     };
     let heads = [0, 0, 1, 2, 2, 1].map(|at| next(ANSWERS[at]));
     let same = |a: usize, b: usize| std::sync::Arc::ptr_eq(&heads[a], &heads[b]);
