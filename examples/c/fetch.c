@@ -195,6 +195,7 @@ static int fetch(valtron_client *client, const char *url) {
 
 int main(int argc, char **argv) {
     valtron_client_config config = VALTRON_CLIENT_CONFIG_INIT;
+    valtron_error_detail detail = VALTRON_ERROR_DETAIL_INIT;
     valtron_client *client = NULL;
     valtron_status status;
     const char *url = NULL;
@@ -221,9 +222,13 @@ int main(int argc, char **argv) {
         return 2;
     }
     config.ca_pem = pem;
+    config.error = &detail;
     status = valtron_client_create(&config, &client);
     free(pem);
-    if (status != VALTRON_OK) return wrong("client", status);
+    if (status != VALTRON_OK) {
+        fprintf(stderr, "%s\n", detail.text);
+        return wrong("client", status);
+    }
     result = fetch(client, url);
     valtron_client_free(client);
     return result;
