@@ -55,15 +55,21 @@ class NativeClient:
 
     __slots__ = ("pointer", "generation", "errors", "_keep")
 
-    def __init__(self, config: Any, keep: Any, errors: _spawn.HookErrors) -> None:
+    def __init__(self, config: Any, keep: Any, errors: _spawn.HookErrors, pem: str) -> None:
+        """*pem*: what the caller knows ``ca_pem`` by."""
         self.pointer: int | None = None
         self.generation = _native.generation
         self.errors = errors
         self._keep = keep  # The callback lives as long as the client that may call it.
         out = c_void_p()
+        detail = _native.ErrorDetail(struct_size=_native.ERROR_DETAIL_SIZE)
+        config.error = pointer(detail)
         status = _native.client_create(byref(config), byref(out))
         if status:
-            raise describe(kind_of(status), status, None, None, None)
+            error = describe(kind_of(status), status, detail, None, None)
+            if error.argument == "ca_pem":
+                error.argument, error.message = pem, error.message.replace("ca_pem: ", f"{pem}: ", 1)
+            raise error
         self.pointer = out.value
 
     def __del__(self, free: Any = _native.client_free) -> None:
@@ -121,10 +127,11 @@ class Client:
         # For the list of items that it was made from.
         self._encoded: tuple[Any, tuple[Any, Any, int]] | None = None
         self._closed = False
+        self._verify_name = "verify"
         if ca_file is not None:
-            verify = ca_file
+            verify, self._verify_name = ca_file, "ca_file"
         self._verify = verify
-        self._verify_off, self._pem = _verification(verify)
+        self._verify_off, self._pem = _verification(verify, self._verify_name)
         if trust not in ("bundled", "system"):
             raise InvalidArgument(f'trust is "bundled" or "system", not {trust!r}')
         self._trust = _native.TRUST_SYSTEM if trust == "system" else _native.TRUST_BUNDLED
@@ -189,8 +196,9 @@ class Client:
 
     @verify.setter
     def verify(self, verify: VerifyTypes) -> None:
-        off, pem = _verification(verify)
+        off, pem = _verification(verify, "verify")
         with _renew_lock:
+            self._verify_name = "verify"
             self._verify, self._verify_off, self._pem = verify, off, pem
             if self._box:
                 self._box[0] = self._create()
@@ -412,7 +420,7 @@ class Client:
             config.spawn_ask = self._ask
             config.spawn_callback = keep
             config.job_timeout_ms = self._job_timeout_ms
-        return NativeClient(config, keep, errors)
+        return NativeClient(config, keep, errors, self._verify_name)
 
     def _native(self) -> NativeClient:
         box = self._box
@@ -541,8 +549,10 @@ def _encode(headers: Headers) -> tuple[Any, Any, int]:
     return lines, raw, len(raw)
 
 
-def _verification(verify: Any) -> tuple[int, bytes | None]:
-    """(verification off, PEM to trust alone)."""
+def _verification(verify: Any, name: str) -> tuple[int, bytes | None]:
+    """(verification off, PEM to trust alone). *name* is what the caller knows it by."""
+    if name == "ca_file" and isinstance(verify, (bool, bytes, bytearray)):
+        raise TypeError(f"ca_file is the path of a PEM file, not {verify!r}")
     if verify is True:
         return 0, None
     if verify is False:
@@ -554,12 +564,14 @@ def _verification(verify: Any) -> tuple[int, bytes | None]:
     try:
         path = os.fspath(verify)
     except TypeError:
-        raise InvalidArgument("verify is True, False, a PEM file or PEM bytes") from None
+        if name == "ca_file":
+            raise TypeError(f"ca_file is the path of a PEM file, not {verify!r}") from None
+        raise InvalidArgument(f"verify is True, False, a PEM file, PEM text or its bytes, not {verify!r}") from None
     try:
         with open(path, "rb") as file:
             return 0, file.read()
     except OSError as error:
-        raise InvalidCA(f"verify: {path}: {error.strerror}") from error
+        raise InvalidCA(f"{name}: {path}: {error.strerror}") from error
 
 
 def _mask(kinds: Iterable[str] | None) -> int:
