@@ -576,7 +576,8 @@ typedef struct valtron_request_config {
     const char *method;
     // Length of method.
     size_t method_len;
-    // Absolute, http or https. UTF-8.
+    // Absolute, http or https. UTF-8: what is not ASCII is sent percent-encoded, in a host as IDNA says. A space, a
+    // control character, a backslash and a % that begins no escape are refused; error says which byte and where.
     const char *url;
     // Length of url.
     size_t url_len;

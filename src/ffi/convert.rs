@@ -409,7 +409,14 @@ unsafe fn request_parts<'a>(
     let url = match url.or_refuse_field("url", Argument::Url)? {
         [] => return Err(Status::UrlEmpty).or_refuse(Argument::Url),
         url if url.len() > URL_LEN_MAX => return Err(Status::UrlTooLong).or_refuse(Argument::Url),
-        url => std::str::from_utf8(url).map_err(|_| Status::UrlNotUtf8).or_refuse(Argument::Url)?.into(),
+        url => match std::str::from_utf8(url) {
+            Ok(url) => url.into(),
+            Err(error) => {
+                let at = error.valid_up_to();
+                let why = format!("url: the byte {:#04x} at byte {at} is not UTF-8", url.get(at).unwrap_or(&0));
+                return refuse(Status::UrlNotUtf8, Argument::Url, why);
+            }
+        },
     };
     // SAFETY: as above.
     let headers = unsafe { headers(c)? };

@@ -182,7 +182,8 @@ pub struct valtron_request_config {
     pub method: *const c_char,
     /// Length of method.
     pub method_len: usize,
-    /// Absolute, http or https. UTF-8.
+    /// Absolute, http or https. UTF-8: what is not ASCII is sent percent-encoded, in a host as IDNA says. A space, a
+    /// control character, a backslash and a % that begins no escape are refused; error says which byte and where.
     pub url: *const c_char,
     /// Length of url.
     pub url_len: usize,

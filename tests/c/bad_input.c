@@ -203,6 +203,13 @@ static void urls(void) {
         config.url_len = strlen(table[i].url);
         refused(config, table[i].want, VALTRON_ARGUMENT_URL, "url");
     }
+    /* Which byte it was, and where. */
+    config.url = "http://a/b c";
+    config.url_len = strlen(config.url);
+    refused(config, VALTRON_E_URL_SYNTAX, VALTRON_ARGUMENT_URL, "url: the character ' ' at byte 10 ");
+    config.url = "http://a/\xff";
+    config.url_len = strlen(config.url);
+    refused(config, VALTRON_E_URL_NOT_UTF8, VALTRON_ARGUMENT_URL, "url: the byte 0xff at byte 9 is not UTF-8");
     config.url = NULL;
     config.url_len = 3;
     refused(config, VALTRON_E_NULL_BUFFER, VALTRON_ARGUMENT_URL, "url: ");
