@@ -199,7 +199,7 @@ def test_a_host_forges_no_line(client):
 def test_passwords_are_not_in_messages(client, site):
     secret = site.http.replace("://", "://user:hunter2@")
     errors = []
-    for path in ("/loop", "/redirect/302?to=ftp://x/", "/truncated/length", "/stall/head", "/hello world"):
+    for path in ("/loop", "/redirect/302?to=ftp://x/", "/truncated/length", "/stall/head", "/hello\tworld"):
         with pytest.raises(exceptions.HTTPError) as caught:
             client.get(secret + path, timeout=Timeout(read=0.1))
         errors.append(caught.value)

@@ -7,7 +7,7 @@ from encodings.aliases import aliases
 
 import pytest
 
-from valtron_http import Client, Headers, InvalidArgument, Request, Response, Timeout, _exchange, _native, codes
+from valtron_http import Client, Headers, InvalidArgument, InvalidURL, Request, Response, Timeout, _exchange, _native, codes
 
 
 def made(body, content_type):
@@ -237,6 +237,42 @@ def test_a_body_that_is_none(content):
 def test_query(params, query):
     with Client() as client:
         assert client.build_request("GET", "http://host/", params=params).url == "http://host/" + query
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("/a b", "/a%20b"),
+        ("/\N{LATIN SMALL LETTER A WITH DIAERESIS}?\N{EURO SIGN}", "/%C3%A4?%E2%82%AC"),
+        ("/%20%c3%A4%41?%2F", "/%20%c3%A4%41?%2F"),
+        ("/100%", "/100%25"),
+        ("/100%/%20/%zz/%1", "/100%25/%20/%25zz/%251"),
+        ('/<>"{}|\\^`', "/%3C%3E%22%7B%7D%7C%5C%5E%60"),
+        ("/!$&'()*+,-./:;=@_~[]", "/!$&'()*+,-./:;=@_~[]"),
+        ("?q=a b#c d", "?q=a%20b#c%20d"),
+        ("/?a=b&c=d%26", "/?a=b&c=d%26"),
+        ("", ""),
+    ],
+)
+def test_urls_are_quoted(written, sent):
+    """As requests and httpx do it: what is an escape already stays one. Nothing before the path is touched."""
+    assert Request("GET", "http://host" + written).url == "http://host" + sent
+    assert Request("GET", "http://host" + sent).url == "http://host" + sent
+    with Client() as client, Client(base_url="http://host/a b") as based:
+        assert client.build_request("GET", "http://host" + written).url == "http://host" + sent
+        if written[:1] == "/":
+            assert based.build_request("GET", written).url == "http://host/a%20b" + sent
+        assert client.build_request("GET", ("http://host" + written).encode()).url == "http://host" + sent
+        url = client.build_request("GET", "http://host/?a=b c", params="d e=%20").url
+        assert url == "http://host/?a=b%20c&d%20e=%20"
+
+
+@pytest.mark.parametrize("url", ["http://a b/", "http://a\\b/", "http://u ser@h/", " http://h/", "http://h/\n", "http://h/?\t\x7f"])
+def test_what_is_not_quoted(url):
+    """In a host, and of control characters, quoting would make something of it that nobody meant."""
+    assert Request("GET", url).url == url
+    with Client() as client, pytest.raises(InvalidURL, match=r"at byte \d+ is not allowed"):
+        client.get(url)
 
 
 @pytest.mark.parametrize("params", [{"a": {"b": 1}}, ["a"], 5, [("a",)]])
