@@ -290,8 +290,8 @@ def test_headers_that_are_none(headers):
 @pytest.mark.parametrize("auth", [("a", 5), ("a", None), (None, "b"), ("a", "b", "c"), ("a",), "a:b", 5])
 def test_auth_is_two_texts(auth):
     """Not five NULs, which is what bytes(5) would make of a password."""
-    with Client(auth=auth) as client, pytest.raises((TypeError, InvalidArgument), match="auth"):
-        client.send(Request("GET", "http://host.invalid/"))
+    with Client() as client, pytest.raises((TypeError, InvalidArgument), match="auth"):
+        client.send(Request("GET", "http://host.invalid/"), auth=auth)
 
 
 def test_a_default_encoding_that_is_none():
@@ -305,6 +305,13 @@ def test_json_in_another_charset():
     assert made(b'["\xfc"]', "application/json; charset=latin-1").json() == ["\N{LATIN SMALL LETTER U WITH DIAERESIS}"]
     with pytest.raises(ValueError):
         made(b"\xfc", "application/json").json()
+
+
+@pytest.mark.parametrize("size", ["5", 1.5, True, 0, -1])
+@pytest.mark.parametrize("name", ["iter_bytes", "iter_raw", "iter_content", "iter_text", "iter_lines"])
+def test_a_size_of_pieces_is_checked_at_once(name, size):
+    with pytest.raises((TypeError, ValueError), match="chunk_size"):
+        getattr(made(b"a", "text/plain"), name)(size)
 
 
 def test_lines_as_requests_users_ask_for_them():

@@ -7,20 +7,12 @@ import sys
 from _thread import allocate_lock, get_ident
 from ctypes import byref, c_void_p, pointer, sizeof
 
-from . import _exchange, _native, _spawn
+from . import _exchange, _native, _settings, _spawn
 from ._build import authenticate, body_of, join, url_text, with_params
 from ._exchange import Exchange, describe
 from ._models import UNSET, Headers, Request, Timeout, header_bytes, milliseconds, redacted
 from ._response import Response, text_encoding
-from .exceptions import (
-    ClientClosed,
-    HTTPError,
-    InvalidArgument,
-    InvalidCA,
-    InvalidURL,
-    TooManyRedirects,
-    kind_of,
-)
+from .exceptions import ClientClosed, HTTPError, InvalidArgument, InvalidURL, TooManyRedirects, kind_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,7 +113,7 @@ class Client:
         self.follow_redirects = follow_redirects
         self.max_redirects = max_redirects
         self.default_encoding = default_encoding
-        self._allow_insecure = allow_insecure_redirects
+        self._allow_insecure = _settings.flag(allow_insecure_redirects, "allow_insecure_redirects")
         self._timeout = Timeout(timeout)
         self._headers = _with_agent(headers)
         # For the list of items that it was made from.
@@ -131,12 +123,11 @@ class Client:
         if ca_file is not None:
             verify, self._verify_name = ca_file, "ca_file"
         self._verify = verify
-        self._verify_off, self._pem = _verification(verify, self._verify_name)
-        if trust not in ("bundled", "system"):
-            raise InvalidArgument(f'trust is "bundled" or "system", not {trust!r}')
-        self._trust = _native.TRUST_SYSTEM if trust == "system" else _native.TRUST_BUNDLED
-        self._hook = on_spawn
-        self._ask = _mask(spawn_kinds) if on_spawn is not None else 0
+        self._verify_off, self._pem = _settings.verification(verify, self._verify_name)
+        self._trust = _settings.trusted(trust)
+        self._hook = _settings.optional_callable(on_spawn, "on_spawn")
+        mask = _settings.spawn_mask(spawn_kinds)
+        self._ask = mask if on_spawn is not None else 0
         self._job_timeout_ms = milliseconds(job_timeout, "job_timeout")
         # Nothing outside may hold it: it leads by the hook to whatever the hook holds, this client included.
         self._box = [self._create()]
@@ -147,6 +138,31 @@ class Client:
             self._finalizer = finalize(self, _tell_unclosed)
 
     # Settings that requests start from.
+
+    @property
+    def auth(self) -> AuthTypes:
+        return self._auth
+
+    @auth.setter
+    def auth(self, auth: AuthTypes) -> None:
+        self._auth: AuthTypes = _settings.authentication(auth)
+
+    @property
+    def params(self) -> Any:
+        """What every URL gets; a mapping may be changed in place."""
+        return self._params
+
+    @params.setter
+    def params(self, params: ParamTypes) -> None:
+        self._params = _settings.parameters(params)
+
+    @property
+    def follow_redirects(self) -> bool:
+        return self._follow_redirects
+
+    @follow_redirects.setter
+    def follow_redirects(self, follow: bool) -> None:
+        self._follow_redirects = _settings.flag(follow, "follow_redirects")
 
     @property
     def headers(self) -> Headers:
@@ -162,7 +178,7 @@ class Client:
 
     @base_url.setter
     def base_url(self, url: URLTypes) -> None:
-        self._base_url = "" if url is None else url_text(url)
+        self._base_url = "" if url is None else url_text(url, "base_url")
 
     @property
     def max_redirects(self) -> int:
@@ -196,7 +212,7 @@ class Client:
 
     @verify.setter
     def verify(self, verify: VerifyTypes) -> None:
-        off, pem = _verification(verify, "verify")
+        off, pem = _settings.verification(verify, "verify")
         with _renew_lock:
             self._verify_name = "verify"
             self._verify, self._verify_off, self._pem = verify, off, pem
@@ -247,6 +263,8 @@ class Client:
         this thread with each state as it passes and, during the body, a few dozen times a second.
         """
         request = self.build_request(method, url, params=params, data=data, json=json, content=content, headers=headers)
+        if allow_redirects is not None:
+            _settings.flag(allow_redirects, "allow_redirects")
         if follow_redirects is None:
             follow_redirects = allow_redirects
         return self.send(
@@ -300,8 +318,8 @@ class Client:
             url = url_text(url)
         if self._base_url:
             url = join(self._base_url, url)
-        if self.params is not None:
-            url = with_params(url, self.params)
+        if self._params:
+            url = with_params(url, self._params)
         if params is not None:
             url = with_params(url, params)
         body, kind = body_of(data, json, content)
@@ -328,15 +346,19 @@ class Client:
         on_progress: Callable[[Progress], object] | None = None,
     ) -> Response:
         native = self._native()
+        if not isinstance(request, Request):
+            raise TypeError(f"request is a Request, as build_request makes it, not {type(request).__name__}")
         if auth is UNSET:
-            auth = self.auth
+            auth = self._auth
         if auth is not None:
             request = authenticate(request, auth)
         if timeout is UNSET:
             limits = self._timeout
         else:
             limits = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
-        follow = self.follow_redirects if follow_redirects is None else follow_redirects
+        follow = self._follow_redirects if follow_redirects is None else _settings.flag(follow_redirects, "follow_redirects")
+        _settings.flag(stream, "stream")
+        _settings.optional_callable(on_progress, "on_progress")
         config, _kept = self._configure(request, limits, follow)
         exchange = Exchange(native, request, on_progress)
         try:
@@ -458,6 +480,9 @@ class Client:
             config.headers = encoded[0]
             config.headers_count = encoded[2]
         if request.content is not None:
+            # It may have been set since.
+            if not isinstance(request.content, bytes):
+                raise TypeError(f"a request's content is bytes, not {type(request.content).__name__}")
             config.body = request.content
             config.body_len = len(request.content)
         if not follow or self.max_redirects == 0:
@@ -547,43 +572,6 @@ def _encode(headers: Headers) -> tuple[Any, Any, int]:
     rows: list[Any] = [(name, len(name), value, len(value)) for name, value in raw]
     lines = (_native.HeaderLine * len(raw))(*rows)
     return lines, raw, len(raw)
-
-
-def _verification(verify: Any, name: str) -> tuple[int, bytes | None]:
-    """(verification off, PEM to trust alone). *name* is what the caller knows it by."""
-    if name == "ca_file" and isinstance(verify, (bool, bytes, bytearray)):
-        raise TypeError(f"ca_file is the path of a PEM file, not {verify!r}")
-    if verify is True:
-        return 0, None
-    if verify is False:
-        return 1, None
-    if isinstance(verify, str) and "-----BEGIN" in verify:
-        return 0, verify.encode("ascii", "replace")
-    if isinstance(verify, (bytes, bytearray)):
-        return 0, bytes(verify)
-    try:
-        path = os.fspath(verify)
-    except TypeError:
-        if name == "ca_file":
-            raise TypeError(f"ca_file is the path of a PEM file, not {verify!r}") from None
-        raise InvalidArgument(f"verify is True, False, a PEM file, PEM text or its bytes, not {verify!r}") from None
-    try:
-        with open(path, "rb") as file:
-            return 0, file.read()
-    except OSError as error:
-        raise InvalidCA(f"{name}: {path}: {error.strerror}") from error
-
-
-def _mask(kinds: Iterable[str] | None) -> int:
-    if kinds is None:
-        return _spawn.MASK
-    by_name = {name: bit for bit, name in _spawn.KINDS.items()}
-    mask = 0
-    for kind in kinds:
-        if kind not in by_name:
-            raise InvalidArgument(f"spawn_kinds: {', '.join(by_name)}; not {kind!r}")
-        mask |= by_name[kind]
-    return mask
 
 
 _shared: Client | None = None

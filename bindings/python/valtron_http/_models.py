@@ -19,7 +19,7 @@ def header_bytes(text: Any, what: str) -> bytes:
     if isinstance(text, int) and not isinstance(text, bool):
         text = str(text)
     if not isinstance(text, str):
-        raise InvalidHeader(f"a header {what} is a str or bytes, not {type(text).__name__}")
+        raise InvalidHeader(f"headers: a {what} is a str or bytes, not {type(text).__name__}")
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
@@ -113,7 +113,10 @@ class Headers:
             raise TypeError(f"headers are a mapping or pairs of a name and a value, not {type(headers).__name__}") from None
         for name, value in pairs:
             raw = header_bytes(name, "name")
-            self._items.append((raw.lower(), raw, None if value is None else header_bytes(value, "value")))
+            try:
+                self._items.append((raw.lower(), raw, None if value is None else header_bytes(value, "value")))
+            except InvalidHeader:
+                raise InvalidHeader(f"headers: the value of {name!r} is a str or bytes, not {type(value).__name__}") from None
 
     @classmethod
     def _from_raw(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
@@ -368,6 +371,8 @@ class Request:
         if not isinstance(url, str):
             raise TypeError(f"url is a str, not {type(url).__name__}")
         self.url = requoted(url)
+        if content is not None and not isinstance(content, bytes):
+            raise TypeError(f"a request's content is bytes, not {type(content).__name__}")
         self.content = content
         self._headers: Headers | None = Headers(headers) if headers is not None else None
         self._client_headers: Headers | None = None
