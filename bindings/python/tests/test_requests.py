@@ -64,6 +64,13 @@ def test_head(client, site):
     assert response.content == b"" and response.headers["content-length"] == "13"
 
 
+def test_arguments_by_position_as_in_requests(client, site):
+    assert echoed(valtron_http.get(site.http + "/echo", {"a": 1}))[0] == "GET /echo?a=1"
+    for target in (client, valtron_http):
+        assert echoed(target.post(site.http + "/echo", {"a": 1}))[2] == "a=1"
+        assert echoed(target.post(site.http + "/echo", None, {"a": 1}))[2] == '{"a":1}'
+
+
 def test_module_request_and_stream(site):
     assert valtron_http.request("GET", site.http + "/hello").text == "hello, world\n"
     with valtron_http.stream("GET", site.http + "/bytes/1000") as response:

@@ -319,6 +319,23 @@ def test_lines_as_requests_users_ask_for_them():
     assert list(response.iter_lines(chunk_size=1, decode_unicode=True)) == list(response.iter_lines(512)) == ["a", "b", "", "c"]
 
 
+@pytest.mark.parametrize("delimiter", [",", "--", b"--", "ab", "\N{EURO SIGN}"])
+@pytest.mark.parametrize("text", ["", "a", ",", "a,b--c,", "a----b", "---", "--a-b--", "aababb", "1\N{EURO SIGN}2\n3"])
+def test_lines_of_ones_own(text, delimiter):
+    """Whatever pieces they come in; an end that comes last begins no further line."""
+    sign = delimiter.decode() if isinstance(delimiter, bytes) else delimiter
+    expected = text.split(sign)
+    expected = expected if expected[-1] else expected[:-1]
+    for size in (None, 1, 2, 3):
+        assert list(made(text.encode(), "text/plain").iter_lines(size, delimiter=delimiter)) == expected
+
+
+@pytest.mark.parametrize("delimiter", ["", b"", 5])
+def test_a_delimiter_that_is_none(delimiter):
+    with pytest.raises((TypeError, ValueError), match="delimiter"):
+        made(b"a", "text/plain").iter_lines(delimiter=delimiter)
+
+
 def test_links():
     response = made(b"", "text/plain")
     response.headers["link"] = '<http://h/?a=1,2>; rel="next"; title="a, b; c", </last>;rel=last,<x>'

@@ -290,8 +290,8 @@ class Client:
     def head(self, url: URLTypes, **options: Any) -> Response:
         return self.request("HEAD", url, **options)
 
-    def post(self, url: URLTypes, data: DataTypes = None, **options: Any) -> Response:
-        return self.request("POST", url, data=data, **options)
+    def post(self, url: URLTypes, data: DataTypes = None, json: Any = None, **options: Any) -> Response:
+        return self.request("POST", url, data=data, json=json, **options)
 
     def put(self, url: URLTypes, data: DataTypes = None, **options: Any) -> Response:
         return self.request("PUT", url, data=data, **options)

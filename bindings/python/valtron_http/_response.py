@@ -272,9 +272,40 @@ class Response:
         if text:
             yield text
 
-    def iter_lines(self, chunk_size: int | None = None, decode_unicode: bool = True) -> Iterator[str]:
-        """Lines without their ends; LF, CR LF and CR end one. Always ``str``, whatever ``decode_unicode`` of requests says."""
-        return self._lines(_checked_size(chunk_size))
+    def iter_lines(
+        self, chunk_size: int | None = None, decode_unicode: bool = True, delimiter: str | bytes | None = None
+    ) -> Iterator[str]:
+        """Lines without their ends; LF, CR LF and CR end one, or else *delimiter*.
+
+        Always ``str``, whatever ``decode_unicode`` of requests says.
+        """
+        size = _checked_size(chunk_size)
+        if delimiter is None:
+            return self._lines(size)
+        if isinstance(delimiter, bytes):
+            delimiter = delimiter.decode(self.encoding)
+        if not isinstance(delimiter, str):
+            raise TypeError(f"delimiter is a str or bytes, not {delimiter!r}")
+        if not delimiter:
+            raise ValueError("delimiter is empty")
+        return self._delimited(size, delimiter)
+
+    def _delimited(self, chunk_size: int | None, delimiter: str) -> Iterator[str]:
+        rest: list[str] = []
+        # The end of what came of the present line, which may be the beginning of a delimiter.
+        tail, tail_max = "", len(delimiter) - 1
+        for text in self._texts(chunk_size):
+            first, *others = (tail + text).split(delimiter)
+            if others:
+                yield "".join(rest) + first
+                yield from others[:-1]
+                rest, first = [], others[-1]
+            cut = max(0, len(first) - tail_max)
+            rest.append(first[:cut])
+            tail = first[cut:]
+        last = "".join(rest) + tail
+        if last:
+            yield last
 
     def _lines(self, chunk_size: int | None) -> Iterator[str]:
         rest: list[str] = []
