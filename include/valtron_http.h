@@ -17,7 +17,8 @@
               Free the requests and the client. valtron_client_perform does all of one request in one call instead.
 
    Results    Every call that can fail answers a valtron_status: 0 is good, negative is not. Outputs are written only
-              when the call answers VALTRON_OK; the one exception is at valtron_client_perform. No "last error".
+              when the call answers VALTRON_OK; the one exception is at valtron_client_perform. No "last error": a
+              configuration has a field error, where a refusal says which field was wrong and why.
 
    Structs    Each that may grow begins with struct_size. Start from its INIT macro. A program compiled against a
               shorter struct keeps working with a newer library. Of an output struct only struct_size is read, and
@@ -87,7 +88,7 @@
 
 /* Initial values: valtron_client_config config = VALTRON_CLIENT_CONFIG_INIT; */
 #define VALTRON_CLIENT_CONFIG_INIT                                                                                     \
-    { sizeof(valtron_client_config), -1, 0, NULL, NULL, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0 }
+    { sizeof(valtron_client_config), -1, 0, NULL, NULL, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL }
 #define VALTRON_REQUEST_CONFIG_INIT                                                                                    \
     { sizeof(valtron_request_config), NULL, NULL, 0, NULL, 0, NULL, 0, 0, NULL, 0, NULL, NULL, 0, 0, 0, 0,             \
       0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL }
@@ -199,6 +200,9 @@
 
 // Argument: the certificates.
 #define VALTRON_ARGUMENT_CA_PEM 13
+
+// Argument: the client's User-Agent.
+#define VALTRON_ARGUMENT_USER_AGENT 14
 
 // Event: the final head can be read.
 #define VALTRON_EVENT_HEAD 1
@@ -373,6 +377,33 @@ typedef valtron_decision (*valtron_spawn_callback)(void *user,
                                                    const struct valtron_spawn *spawn,
                                                    struct valtron_job **job);
 
+// Everything known about a refused call or a failed request.
+typedef struct valtron_error_detail {
+    // Set it to sizeof(valtron_error_detail); VALTRON_ERROR_DETAIL_INIT does.
+    size_t struct_size;
+    // The status, VALTRON_OK when nothing failed.
+    valtron_status status;
+    // A VALTRON_PHASE_ value: where in the request's life.
+    int32_t phase;
+    // A VALTRON_ARGUMENT_ value: which argument was wrong.
+    int32_t argument;
+    // Which element of an array argument, e.g. which header; -1 none.
+    int32_t argument_index;
+    // The operating system's error number; 0 none.
+    int32_t os_errno;
+    // The TLS alert the peer sent; -1 none.
+    int32_t tls_alert;
+    // Of a truncated body: the bytes that came. UINT64_MAX unknown.
+    uint64_t received;
+    // Of a truncated body: the bytes that were due. UINT64_MAX unknown.
+    uint64_t expected;
+    // Length of text without its NUL.
+    size_t text_len;
+    // One sentence for a human: UTF-8, NUL-terminated, cut at a character if need be. Of a configuration that was
+    // refused it begins with the field's name, as in "total_timeout_ms: -2 is not within ...".
+    char text[256];
+} valtron_error_detail;
+
 // How a client is made. Begin with VALTRON_CLIENT_CONFIG_INIT. In limits and times 0 means the default.
 typedef struct valtron_client_config {
     // sizeof(valtron_client_config).
@@ -416,6 +447,8 @@ typedef struct valtron_client_config {
     const char *user_agent;
     // Length of user_agent.
     size_t user_agent_len;
+    // Filled when valtron_client_create refuses. May be NULL.
+    struct valtron_error_detail *error;
 } valtron_client_config;
 
 // How a client stands.
@@ -531,32 +564,6 @@ typedef struct valtron_header {
 // or valtron_client_free of this client, with no lock held. It must not throw.
 typedef void (*valtron_release_callback)(void *user, const uint8_t *body, size_t body_len);
 
-// Everything known about a refused call or a failed request.
-typedef struct valtron_error_detail {
-    // Set it to sizeof(valtron_error_detail); VALTRON_ERROR_DETAIL_INIT does.
-    size_t struct_size;
-    // The status, VALTRON_OK when nothing failed.
-    valtron_status status;
-    // A VALTRON_PHASE_ value: where in the request's life.
-    int32_t phase;
-    // A VALTRON_ARGUMENT_ value: which argument was wrong.
-    int32_t argument;
-    // Which element of an array argument, e.g. which header; -1 none.
-    int32_t argument_index;
-    // The operating system's error number; 0 none.
-    int32_t os_errno;
-    // The TLS alert the peer sent; -1 none.
-    int32_t tls_alert;
-    // Of a truncated body: the bytes that came. UINT64_MAX unknown.
-    uint64_t received;
-    // Of a truncated body: the bytes that were due. UINT64_MAX unknown.
-    uint64_t expected;
-    // Length of text without its NUL.
-    size_t text_len;
-    // One sentence for a human: UTF-8, NUL-terminated, cut at a character if need be.
-    char text[256];
-} valtron_error_detail;
-
 // One request, whole. Begin with VALTRON_REQUEST_CONFIG_INIT. In limits and times 0 means the default and -1 none.
 //
 // Everything pointed to is read during the call only, the borrowed body excepted.
@@ -569,7 +576,8 @@ typedef struct valtron_request_config {
     const char *method;
     // Length of method.
     size_t method_len;
-    // Absolute, http or https. UTF-8.
+    // Absolute, http or https. UTF-8: what is not ASCII is sent percent-encoded, in a host as IDNA says. A space, a
+    // control character, a backslash and a % that begins no escape are refused; error says which byte and where.
     const char *url;
     // Length of url.
     size_t url_len;
@@ -1074,7 +1082,8 @@ valtron_status valtron_set_allocator(const struct valtron_allocator *allocator);
 //
 // *config* may be NULL for the defaults; what it points to is copied. Any thread. Blocks on nothing, except that
 // VALTRON_TRUST_SYSTEM reads the system's certificates from files. Starts the worker threads of a build that has
-// them. Errors: VALTRON_E_NULL_OUTPUT, _NULL_BUFFER, _NULL_CALLBACK, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE,
+// them. If it refuses and config->error is set, that gets the particulars, but not with _STRUCT_SIZE, where *config*
+// is not read. Errors: VALTRON_E_NULL_OUTPUT, _NULL_BUFFER, _NULL_CALLBACK, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE,
 // _CA_PEM, _TLS_UNAVAILABLE, _HEADER_VALUE (user_agent), _NO_MEMORY, _NO_DESCRIPTORS, _NO_THREAD, _SYSTEM.
 valtron_status valtron_client_create(const struct valtron_client_config *config, struct valtron_client **client);
 

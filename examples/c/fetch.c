@@ -1,6 +1,6 @@
 /* Fetches a URL from a main loop of its own: poll with a budget, look, draw, sleep until something happens.
  *
- *   fetch URL [--ca-file FILE] [--quiet]
+ *   fetch URL [--ca-file FILE] [--quiet] [--help]
  *
  * Prints the states as they pass, a progress bar, the status, the headers, size, speed and the time each phase took. Ends with 0
  * if the response came whole and its status is below 400, with 1 if not, with 2 if it was called wrongly. */
@@ -193,37 +193,60 @@ static int fetch(valtron_client *client, const char *url) {
     return 0;
 }
 
+#define USAGE "usage: fetch URL [--ca-file FILE] [--quiet] [--help]\n"
+
+static int called_wrongly(const char *what, const char *which) {
+    fprintf(stderr, USAGE "fetch: error: %s%s\n", what, which);
+    return 2;
+}
+
+static int help(void) {
+    printf(USAGE "\n"
+           "Fetches URL and shows how.\n"
+           "\n"
+           "  --ca-file FILE  a PEM file whose certificates are trusted besides the bundled ones\n"
+           "  --quiet         say nothing unless the fetch fails\n"
+           "  -h, --help      this text\n");
+    return 0;
+}
+
 int main(int argc, char **argv) {
     valtron_client_config config = VALTRON_CLIENT_CONFIG_INIT;
+    valtron_error_detail detail = VALTRON_ERROR_DETAIL_INIT;
     valtron_client *client = NULL;
     valtron_status status;
-    const char *url = NULL;
+    const char *url = NULL, *ca_file = NULL;
     char *pem = NULL;
     int i, result;
 
     for (i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return help();
         if (strcmp(argv[i], "--quiet") == 0) {
             quiet = 1;
-        } else if (strcmp(argv[i], "--ca-file") == 0 && i + 1 < argc) {
-            free(pem);
-            pem = read_file(argv[++i], &config.ca_pem_len);
-            if (pem == NULL) {
-                fprintf(stderr, "%s: cannot be read\n", argv[i]);
-                return 2;
-            }
+        } else if (strcmp(argv[i], "--ca-file") == 0) {
+            if (++i == argc) return called_wrongly("a file is missing after --ca-file", "");
+            ca_file = argv[i];
+        } else if (argv[i][0] == '-') {
+            return called_wrongly("no such option: ", argv[i]);
+        } else if (url != NULL) {
+            return called_wrongly("one URL at a time, not also ", argv[i]);
         } else {
             url = argv[i];
         }
     }
-    if (url == NULL) {
-        fprintf(stderr, "usage: fetch URL [--ca-file FILE] [--quiet]\n");
-        free(pem);
-        return 2;
+    if (url == NULL) return called_wrongly("the URL is missing", "");
+    if (ca_file != NULL) {
+        pem = read_file(ca_file, &config.ca_pem_len);
+        if (pem == NULL) return called_wrongly("cannot be read: ", ca_file);
     }
     config.ca_pem = pem;
+    config.error = &detail;
     status = valtron_client_create(&config, &client);
     free(pem);
-    if (status != VALTRON_OK) return wrong("client", status);
+    if (status != VALTRON_OK) {
+        fprintf(stderr, "%s\n", detail.text);
+        return wrong("client", status);
+    }
     result = fetch(client, url);
     valtron_client_free(client);
     return result;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fetches URL and shows how: the states as they pass, the head, progress, speed and the time of each phase.
 
-    python3 examples/python/fetch.py URL [--ca-file FILE] [--quiet]
+    python3 examples/python/fetch.py URL [--ca-file FILE] [--quiet] [--help]
 
 The exit code is 0 if the response came whole and its status is below 400, 1 if not, 2 if it was called wrongly.
 """
@@ -64,8 +64,7 @@ def size(count):
 
 
 def fetch(url, ca_file, display):
-    verify = ca_file or True
-    with valtron_http.Client(verify=verify) as client:
+    with valtron_http.Client(ca_file=ca_file) as client:
         with client.stream("GET", url, on_progress=display.state) as response:
             received = 0
             for piece in response.iter_bytes():
@@ -93,11 +92,16 @@ def report(response, received, display):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Fetch a URL and show how.")
-    parser.add_argument("url")
-    parser.add_argument("--ca-file", help="a PEM file whose certificates are trusted instead of the bundled ones")
+    parser = argparse.ArgumentParser(prog="fetch", description="Fetches URL and shows how.")
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("--ca-file", metavar="FILE", help="a PEM file whose certificates are trusted instead of the bundled ones")
     parser.add_argument("--quiet", action="store_true", help="say nothing unless the fetch fails")
     arguments = parser.parse_args()
+    if arguments.ca_file is not None:
+        try:
+            open(arguments.ca_file, "rb").close()
+        except OSError as error:
+            parser.error(f"cannot be read: {arguments.ca_file}: {error.strerror}")
     display = Display(arguments.quiet)
     try:
         response, received = fetch(arguments.url, arguments.ca_file, display)

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
-use std::mem::size_of;
+use std::mem::{offset_of, size_of};
 use std::ptr::null;
 
 use arbitrary::Arbitrary;
@@ -29,7 +29,12 @@ impl Size {
     }
 
     pub fn fits<T>(self) -> bool {
-        (size_of::<T>()..=64 * 1024).contains(&self.of::<T>())
+        self.fits_from::<T>(size_of::<T>())
+    }
+
+    /// The same, of a struct that was shorter in its first version.
+    fn fits_from<T>(self, first: usize) -> bool {
+        (first..=64 * 1024).contains(&self.of::<T>())
     }
 }
 
@@ -101,7 +106,8 @@ impl ClientSpec {
             251 => config.user_agent_len = 1,
             _ => {}
         }
-        (config, self.size.fits::<valtron_client_config>() && !matches!(self.broken, 240..=251))
+        let fits = self.size.fits_from::<valtron_client_config>(offset_of!(valtron_client_config, error));
+        (config, fits && !matches!(self.broken, 240..=251))
     }
 }
 

@@ -70,6 +70,7 @@ pub enum Argument {
     Handle = 11,
     Reserved = 12,
     CaPem = 13,
+    UserAgent = 14,
 }
 
 /// Why a call was refused or a request failed. One pointer: most requests succeed, and each has room for an error in

@@ -28,7 +28,7 @@ use spare::Spare;
 
 use crate::net::{DescriptorLedger, OsNet, ResolverPool, SystemResolver};
 use crate::synca::sync::lock;
-use crate::tls::{TlsConfig, TlsSettings};
+use crate::tls::{TlsConfig, TlsError, TlsSettings, Trust};
 use crate::valtron::clock::SystemClock;
 use crate::valtron::poller::{self, Poller};
 use crate::valtron::time::{Clock, Instant};
@@ -137,7 +137,13 @@ impl Client {
             extra_ca_pem: config.ca_pem.as_deref(),
             verify_off: config.tls_verify_off,
         })
-        .map_err(|error| HttpClientError::argument(tls_status(&error), Argument::CaPem, format!("ca_pem: {error}")))?;
+        .map_err(|error| {
+            let field = match error {
+                TlsError::NoTrust(_) if config.trust == Trust::System => "trust",
+                _ => "ca_pem",
+            };
+            HttpClientError::argument(tls_status(&error), Argument::CaPem, format!("{field}: {error}"))
+        })?;
         let asleep = Arc::new(AtomicBool::new(false));
         let handle_used = Arc::new(AtomicBool::new(false));
         let clock = Arc::new(SystemClock::new());

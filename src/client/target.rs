@@ -71,11 +71,20 @@ impl Target {
         if let Some((at, bad)) = text.char_indices().find(|(_, c)| c.is_control() || *c == ' ' || *c == '\\') {
             return refuse(
                 Status::UrlSyntax,
-                format!("url: the character {bad:?} at byte {at} must be percent-encoded"),
+                format!(
+                    "url: the character {bad:?} at byte {at} is not allowed; in a path or query it is written {}",
+                    percent_encoding::utf8_percent_encode(
+                        bad.encode_utf8(&mut [0; 4]),
+                        percent_encoding::NON_ALPHANUMERIC
+                    )
+                ),
             );
         }
         if let Some(at) = bad_percent(text) {
-            return refuse(Status::UrlSyntax, format!("url: '%' at byte {at} is not followed by two hex digits"));
+            return refuse(
+                Status::UrlSyntax,
+                format!("url: '%' at byte {at} is not followed by two hex digits; a percent sign is written %25"),
+            );
         }
         let Some((scheme, rest)) = text.split_once(':') else {
             return refuse(Status::UrlRelative, Status::UrlRelative.message().to_owned());
@@ -104,7 +113,11 @@ impl Target {
                 ParseError::InvalidPort => Status::UrlPort,
                 _ => Status::UrlSyntax,
             };
-            HttpClientError::argument(status, Argument::Url, format!("url: {error}"))
+            let why = match bad_in_host(text).filter(|_| status == Status::UrlHost) {
+                Some((at, bad)) => format!("the character {bad:?} at byte {at} is not allowed in a host"),
+                None => error.to_string(),
+            };
+            HttpClientError::argument(status, Argument::Url, format!("url: {why}"))
         })?;
         Self::from_url(url)
     }
@@ -243,6 +256,14 @@ fn bad_percent(text: &str) -> Option<usize> {
     })
 }
 
+/// A delimiter that makes no name and no address, in the host of a text with "://".
+fn bad_in_host(text: &str) -> Option<(usize, char)> {
+    let start = text.find("://")? + "://".len();
+    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |len| start + len);
+    let host = text[start..end].rfind('@').map_or(start, |at| start + at + 1);
+    text[host..end].char_indices().find(|(_, c)| "\"<>^`{|}".contains(*c)).map(|(at, bad)| (host + at, bad))
+}
+
 fn percent_decode(text: &str) -> Vec<u8> {
     percent_encoding::percent_decode_str(text).collect()
 }
@@ -293,6 +314,51 @@ mod tests {
             (" http://a/", Status::UrlSyntax),
         ] {
             assert_eq!(status(text), expected, "{text:?}");
+        }
+    }
+
+    /// Goal: a refusal says which byte it was, where it stands and what to write instead. Method: literal texts.
+    #[test]
+    fn says_which_byte_is_refused() {
+        for (text, expected) in [
+            ("http://a/b c", "url: the character ' ' at byte 10 is not allowed; in a path or query it is written %20"),
+            (" http://a/", "url: the character ' ' at byte 0 is not allowed; in a path or query it is written %20"),
+            (
+                "http://a/?q=\n",
+                "url: the character '\\n' at byte 12 is not allowed; in a path or query it is written %0A",
+            ),
+            ("http://a/\0", "url: the character '\\0' at byte 9 is not allowed; in a path or query it is written %00"),
+            (
+                "http://a\\b/",
+                "url: the character '\\\\' at byte 8 is not allowed; in a path or query it is written %5C",
+            ),
+            (
+                "http://\u{e4}/\u{e4} ",
+                "url: the character ' ' at byte 12 is not allowed; in a path or query it is written %20",
+            ),
+            (
+                "http://a/\u{85}",
+                "url: the character '\\u{85}' at byte 9 is not allowed; in a path or query it is written %C2%85",
+            ),
+            ("http://a/50%", "url: '%' at byte 11 is not followed by two hex digits; a percent sign is written %25"),
+            ("http://a/%2", "url: '%' at byte 9 is not followed by two hex digits; a percent sign is written %25"),
+            ("http://u:p@a<b/", "url: the character '<' at byte 12 is not allowed in a host"),
+            ("http://a^b/<", "url: the character '^' at byte 8 is not allowed in a host"),
+        ] {
+            assert_eq!(Target::parse(text).unwrap_err().text, expected);
+        }
+    }
+
+    /// Goal: what has one meaning only is encoded, not refused. Method: letters beyond ASCII, and the delimiters that
+    /// RFC 3986 leaves out.
+    #[test]
+    fn encodes_what_is_not_ambiguous() {
+        for (text, expected) in [
+            ("http://a/\u{e4}?\u{e4}", "/%C3%A4?%C3%A4"),
+            ("http://a/<\"{}`>?<\">", "/%3C%22%7B%7D%60%3E?%3C%22%3E"),
+            ("http://a/%41%c3%A4%20?%41", "/%41%c3%A4%20?%41"),
+        ] {
+            assert_eq!(Target::parse(text).unwrap().request_target(), expected);
         }
     }
 

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use super::answers;
-use super::convert;
+use super::convert::{self, OrRefuse};
 use super::held::Held;
 use super::pointers::{array_out, optional_out_struct, out, out_struct};
 use super::types::*;
+use crate::client::Argument;
 
 /// Makes a client and writes it to *client*; the caller owns it and frees it with valtron_client_free.
 ///
 /// *config* may be NULL for the defaults; what it points to is copied. Any thread. Blocks on nothing, except that
 /// VALTRON_TRUST_SYSTEM reads the system's certificates from files. Starts the worker threads of a build that has
-/// them. Errors: VALTRON_E_NULL_OUTPUT, _NULL_BUFFER, _NULL_CALLBACK, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE,
+/// them. If it refuses and config->error is set, that gets the particulars, but not with _STRUCT_SIZE, where *config*
+/// is not read. Errors: VALTRON_E_NULL_OUTPUT, _NULL_BUFFER, _NULL_CALLBACK, _STRUCT_SIZE, _ENUM_RANGE, _LIMIT_RANGE,
 /// _CA_PEM, _TLS_UNAVAILABLE, _HEADER_VALUE (user_agent), _NO_MEMORY, _NO_DESCRIPTORS, _NO_THREAD, _SYSTEM.
 #[no_mangle]
 pub unsafe extern "C" fn valtron_client_create(
@@ -22,9 +24,11 @@ pub unsafe extern "C" fn valtron_client_create(
     ffi_fn!(status {
         // SAFETY: the caller promises that both are NULL or good for their types, and what config points to as its
         // fields say.
-        let (client, config) = unsafe { (out(client)?, convert::client_config(config)?) };
-        client.put(Held::create(config)?);
-        Ok(())
+        let (client, config) = unsafe { (out(client), convert::client_config(config)?) };
+        config.create(|config| {
+            client.or_refuse(Argument::Output)?.put(Held::create(config)?);
+            Ok(())
+        })
     })
 }
 

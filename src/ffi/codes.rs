@@ -265,6 +265,8 @@ pub const VALTRON_ARGUMENT_HANDLE: i32 = 11;
 pub const VALTRON_ARGUMENT_RESERVED: i32 = 12;
 /// Argument: the certificates.
 pub const VALTRON_ARGUMENT_CA_PEM: i32 = 13;
+/// Argument: the client's User-Agent.
+pub const VALTRON_ARGUMENT_USER_AGENT: i32 = 14;
 
 /// Event: the final head can be read.
 pub const VALTRON_EVENT_HEAD: u32 = 1;

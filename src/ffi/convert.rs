@@ -32,11 +32,22 @@ type Refusal<T> = Result<T, HttpClientError>;
 /// Turns the status of a check into a refusal that names the argument.
 pub(super) trait OrRefuse<T> {
     fn or_refuse(self, argument: Argument) -> Refusal<T>;
+
+    /// Whose text begins with the field's name.
+    fn or_refuse_field(self, field: &str, argument: Argument) -> Refusal<T>;
 }
 
 impl<T> OrRefuse<T> for Result<T, Status> {
     fn or_refuse(self, argument: Argument) -> Refusal<T> {
         self.map_err(|status| HttpClientError::argument(status, argument, status.message()))
+    }
+
+    fn or_refuse_field(self, field: &str, argument: Argument) -> Refusal<T> {
+        self.map_err(|status| {
+            // The message of a caller's mistake names the kind of argument in the same place.
+            let why = status.message().split_once(": ").map_or(status.message(), |(_, why)| why);
+            HttpClientError::argument(status, argument, format!("{field}: {why}"))
+        })
     }
 }
 
@@ -101,9 +112,9 @@ pub(super) fn perform(
     mask: u32,
     timeout_ms: i32,
 ) -> Refusal<(Status, Option<(u64, RequestInfo)>)> {
-    let until = until(mask).or_refuse(Argument::Enum)?;
-    let (handle, status, info) =
-        client.perform(config, until, call_timeout(timeout_ms).or_refuse(Argument::Timeout)?)?;
+    let until = until(mask).or_refuse_field("until", Argument::Enum)?;
+    let timeout = call_timeout(timeout_ms).or_refuse_field("timeout_ms", Argument::Timeout)?;
+    let (handle, status, info) = client.perform(config, until, timeout)?;
     if matches!(status, Status::Ok | Status::Interrupted | Status::WaitTimeout) {
         return Ok((status, Some((handle, info))));
     }
@@ -184,22 +195,50 @@ const CLIENT_DEFAULT: valtron_client_config = valtron_client_config {
     idle_timeout_ms: 0,
     user_agent: std::ptr::null(),
     user_agent_len: 0,
+    error: std::ptr::null_mut(),
 };
+
+/// A client about to be made.
+pub(super) struct Creation {
+    config: Refusal<ClientConfig>,
+    detail: OutStruct<valtron_error_detail>,
+}
+
+impl Creation {
+    /// Makes it by `create`; refused, the particulars go to the caller.
+    pub(super) fn create(self, create: impl FnOnce(ClientConfig) -> Refusal<()>) -> Result<(), Status> {
+        self.config.and_then(create).map_err(|error| tell(self.detail, &error))
+    }
+}
+
+/// Writes the particulars of a refusal to where the caller wants them.
+fn tell(detail: OutStruct<valtron_error_detail>, error: &HttpClientError) -> Status {
+    detail.put(&super::answers::error_detail(error));
+    error.status
+}
 
 /// # Safety
 /// `config` is NULL or as the header says.
-pub(super) unsafe fn client_config(config: *const valtron_client_config) -> Result<ClientConfig, Status> {
-    if config.is_null() {
-        return Ok(ClientConfig::default());
-    }
-    // SAFETY: promised to us, here and in all that follows.
-    let c = unsafe { input(config, CLIENT_DEFAULT)? };
-    let config = client_limits(&c).map_err(|error| error.status)?;
+pub(super) unsafe fn client_config(config: *const valtron_client_config) -> Result<Creation, Status> {
+    let c = match config.is_null() {
+        true => CLIENT_DEFAULT,
+        // SAFETY: promised to us, here and in all that follows.
+        false => unsafe { input(config, CLIENT_DEFAULT)? },
+    };
     // SAFETY: as above.
-    let (pem, agent) =
-        unsafe { (bytes(c.ca_pem.cast(), c.ca_pem_len)?, bytes(c.user_agent.cast(), c.user_agent_len)?) };
-    let ca_pem = if c.ca_pem.is_null() { None } else { Some(copied(pem)?) };
-    let user_agent = if c.user_agent.is_null() { config.user_agent.clone() } else { user_agent(agent)? };
+    unsafe { Ok(Creation { detail: optional_out_struct(c.error)?, config: client_parts(&c) }) }
+}
+
+/// # Safety
+/// As for [`client_config`].
+unsafe fn client_parts(c: &valtron_client_config) -> Refusal<ClientConfig> {
+    let config = client_limits(c)?;
+    // SAFETY: promised to us.
+    let (pem, agent) = unsafe { (text(c.ca_pem, c.ca_pem_len), text(c.user_agent, c.user_agent_len)) };
+    let ca_pem = pem.and_then(copied).or_refuse_field("ca_pem", Argument::CaPem)?;
+    let ca_pem = Some(ca_pem).filter(|_| !c.ca_pem.is_null());
+    let agent = agent.and_then(user_agent).or_refuse_field("user_agent", Argument::UserAgent)?;
+    let user_agent = if c.user_agent.is_null() { config.user_agent } else { agent };
     let spawn_callback = c.spawn_callback.map(|callback| spawn_callback(callback, c.spawn_user));
     Ok(ClientConfig { ca_pem, user_agent, spawn_callback, ..config })
 }
@@ -215,7 +254,10 @@ fn client_limits(c: &valtron_client_config) -> Refusal<ClientConfig> {
         worker_threads: match c.worker_threads {
             -1 => None,
             0..=THREADS_MAX => Some(c.worker_threads.unsigned_abs() as usize),
-            n => return refuse(Status::LimitRange, Argument::Limit, format!("worker_threads: {n}")),
+            n => {
+                let why = format!("worker_threads: {n} is not within -1 to {THREADS_MAX}");
+                return refuse(Status::LimitRange, Argument::Limit, why);
+            }
         },
         spawn_ask: c.spawn_ask,
         spawn_timeout: timeout("spawn_timeout_ms", c.spawn_timeout_ms, Some(d.spawn_timeout))?.unwrap_or(FOR_EVER),
@@ -224,7 +266,10 @@ fn client_limits(c: &valtron_client_config) -> Refusal<ClientConfig> {
             VALTRON_TRUST_BUNDLED => Trust::Bundled,
             VALTRON_TRUST_SYSTEM => Trust::System,
             VALTRON_TRUST_PEM_ONLY => Trust::PemOnly,
-            other => return refuse(Status::EnumRange, Argument::Enum, format!("trust: {other}")),
+            other => {
+                let why = format!("trust: {other} is none of the VALTRON_TRUST_ values");
+                return refuse(Status::EnumRange, Argument::Enum, why);
+            }
         },
         tls_verify_off: flag("tls_verify_off", c.tls_verify_off)?,
         resolver_threads: count(
@@ -317,10 +362,7 @@ impl<'a> Submission<'a> {
                 }
                 Ok(made)
             }
-            Err(error) => {
-                self.detail.put(&super::answers::error_detail(&error));
-                Err(error.status)
-            }
+            Err(error) => Err(tell(self.detail, &error)),
         }
     }
 }
@@ -338,10 +380,7 @@ pub(super) unsafe fn request_config<'a>(
     // SAFETY: as above.
     match unsafe { request_parts(&c, releases) } {
         Ok((config, borrowed)) => Ok(Submission { config, borrowed, detail }),
-        Err(error) => {
-            detail.put(&super::answers::error_detail(&error));
-            Err(error.status)
-        }
+        Err(error) => Err(tell(detail, &error)),
     }
 }
 
@@ -357,25 +396,32 @@ unsafe fn request_parts<'a>(
     let limits = request_limits(c)?;
     // SAFETY: promised to us, here and in all that follows.
     let (method, url) = unsafe { (text(c.method, c.method_len), text(c.url, c.url_len)) };
-    let method = match method.or_refuse(Argument::Method)? {
+    let method = match method.or_refuse_field("method", Argument::Method)? {
         _ if c.method.is_null() => limits.method.clone(),
         method => match COMMON_METHODS.into_iter().find(|common| common.as_bytes() == method) {
             Some(common) => common.into(),
-            None => String::from_utf8(copied(method).or_refuse(Argument::Method)?)
+            None => String::from_utf8(copied(method).or_refuse_field("method", Argument::Method)?)
                 .map_err(|_| Status::Method)
                 .or_refuse(Argument::Method)?
                 .into(),
         },
     };
-    let url = match url.or_refuse(Argument::Url)? {
+    let url = match url.or_refuse_field("url", Argument::Url)? {
         [] => return Err(Status::UrlEmpty).or_refuse(Argument::Url),
         url if url.len() > URL_LEN_MAX => return Err(Status::UrlTooLong).or_refuse(Argument::Url),
-        url => std::str::from_utf8(url).map_err(|_| Status::UrlNotUtf8).or_refuse(Argument::Url)?.into(),
+        url => match std::str::from_utf8(url) {
+            Ok(url) => url.into(),
+            Err(error) => {
+                let at = error.valid_up_to();
+                let why = format!("url: the byte {:#04x} at byte {at} is not UTF-8", url.get(at).unwrap_or(&0));
+                return refuse(Status::UrlNotUtf8, Argument::Url, why);
+            }
+        },
     };
     // SAFETY: as above.
     let headers = unsafe { headers(c)? };
     // SAFETY: as above.
-    let (body, borrowed) = unsafe { body(c, releases) }.or_refuse(Argument::Body)?;
+    let (body, borrowed) = unsafe { body(c, releases) }.or_refuse_field("body", Argument::Body)?;
     Ok((RequestConfig { method, url, headers, body, ..limits }, borrowed))
 }
 
@@ -434,12 +480,19 @@ unsafe fn headers(c: &valtron_request_config) -> Refusal<Vec<(Vec<u8>, Vec<u8>)>
     }
     // SAFETY: promised to us, here and below.
     let lines = unsafe { array_in(c.headers, c.headers_stride, c.headers_count, HEADER_DEFAULT) };
-    let lines = lines.or_refuse(Argument::Headers)?;
+    let lines = lines.map_err(|status| match status {
+        Status::Stride => ("headers_stride", status),
+        status => ("headers", status),
+    });
+    let lines = lines.or_else(|(field, status)| Err(status).or_refuse_field(field, Argument::Headers))?;
     let mut copies = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
         // SAFETY: as above.
         let copy = unsafe { header(line) };
-        copies.push(copy.or_refuse(Argument::Headers).map_err(|error| error.at_index(index))?);
+        copies.push(copy.or_else(|status| {
+            let field = format!("headers: header {index}");
+            Err(status).or_refuse_field(&field, Argument::Headers).map_err(|error| error.at_index(index))
+        })?);
     }
     Ok(copies)
 }

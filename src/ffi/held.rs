@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::callbacks::Releases;
 use super::process;
 use super::types::valtron_client;
-use crate::client::{Client, ClientConfig, SpawnInfo, Status};
+use crate::client::{Client, ClientConfig, HttpClientError, SpawnInfo, Status};
 use crate::synca::sync::lock;
 
 /// A client and the process it was made in.
@@ -24,9 +24,9 @@ pub(super) struct Inner {
 
 impl Held {
     /// For the host, which gives it back to [`free`](Self::free).
-    pub(super) fn create(config: ClientConfig) -> Result<*mut valtron_client, Status> {
+    pub(super) fn create(config: ClientConfig) -> Result<*mut valtron_client, HttpClientError> {
         process::set_up();
-        let client = Client::create(config).map_err(|error| error.status)?;
+        let client = Client::create(config)?;
         let inner = Arc::new(Inner { client, releases: Arc::default(), texts: Texts::default() });
         Ok(Box::into_raw(Box::new(valtron_client(Self { inner, forks: process::forks() }))))
     }

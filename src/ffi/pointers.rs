@@ -2,7 +2,7 @@
 //! the caller's promise is needed; what comes after is safe.
 
 use std::marker::PhantomData;
-use std::mem::size_of;
+use std::mem::{align_of, offset_of, size_of};
 use std::ptr::{copy_nonoverlapping, NonNull};
 
 use super::types::*;
@@ -27,19 +27,28 @@ pub(super) trait Grows: Copy {
 /// is a valid value for Rust: numbers, raw pointers, optional function pointers.
 pub(super) unsafe trait Versioned: Grows {}
 
+// Where all fields belong to the first version it is as long as the struct; where some were added since, it ends before
+// the first of them.
 macro_rules! versioned {
-    ($($name:ident)*) => {$(
-        // All fields there are belong to the first version. With the first one added, write the offset of the first
-        // new one here.
-        impl Grows for $name { const FIRST_SIZE: usize = size_of::<$name>(); }
+    ($($name:ident $([before $added:ident])?)*) => {$(
+        impl Grows for $name { const FIRST_SIZE: usize = first_size!($name $($added)?); }
         // SAFETY: see the definition.
         unsafe impl Versioned for $name {}
     )*};
 }
 
+macro_rules! first_size {
+    ($name:ident) => {
+        size_of::<$name>()
+    };
+    ($name:ident $added:ident) => {
+        offset_of!($name, $added)
+    };
+}
+
 versioned! {
-    valtron_error_detail valtron_client_config valtron_request_config valtron_poll_info valtron_request_info
-    valtron_head
+    valtron_error_detail valtron_client_config [before error]
+    valtron_request_config valtron_poll_info valtron_request_info valtron_head
     valtron_stats valtron_hitches valtron_allocator
 }
 
@@ -142,6 +151,8 @@ pub(super) unsafe fn input<T: Versioned>(from: *const T, default: T) -> Result<T
     // SAFETY: promised to us; of what comes in, `Versioned` says that any value is valid.
     unsafe {
         let size = struct_size(from)?.min(size_of::<T>());
+        // No compiler ends a struct elsewhere: half a pointer of a size made up is not followed.
+        let size = size - size % align_of::<T>();
         copy_nonoverlapping(from.as_ptr().cast::<u8>(), (&raw mut value).cast::<u8>(), size);
     }
     Ok(value)

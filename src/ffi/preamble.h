@@ -6,7 +6,8 @@
               Free the requests and the client. valtron_client_perform does all of one request in one call instead.
 
    Results    Every call that can fail answers a valtron_status: 0 is good, negative is not. Outputs are written only
-              when the call answers VALTRON_OK; the one exception is at valtron_client_perform. No "last error".
+              when the call answers VALTRON_OK; the one exception is at valtron_client_perform. No "last error": a
+              configuration has a field error, where a refusal says which field was wrong and why.
 
    Structs    Each that may grow begins with struct_size. Start from its INIT macro. A program compiled against a
               shorter struct keeps working with a newer library. Of an output struct only struct_size is read, and
@@ -76,7 +77,7 @@
 
 /* Initial values: valtron_client_config config = VALTRON_CLIENT_CONFIG_INIT; */
 #define VALTRON_CLIENT_CONFIG_INIT                                                                                     \
-    { sizeof(valtron_client_config), -1, 0, NULL, NULL, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0 }
+    { sizeof(valtron_client_config), -1, 0, NULL, NULL, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL }
 #define VALTRON_REQUEST_CONFIG_INIT                                                                                    \
     { sizeof(valtron_request_config), NULL, NULL, 0, NULL, 0, NULL, 0, 0, NULL, 0, NULL, NULL, 0, 0, 0, 0,             \
       0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL }

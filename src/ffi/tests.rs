@@ -59,6 +59,7 @@ fn shared_numbers_agree() {
     assert_eq!(Phase::Redirect as i32, VALTRON_PHASE_REDIRECT);
     assert_eq!(Phase::FirstByte as i32, VALTRON_PHASE_FIRST_BYTE);
     assert_eq!(Argument::CaPem as i32, VALTRON_ARGUMENT_CA_PEM);
+    assert_eq!(Argument::UserAgent as i32, VALTRON_ARGUMENT_USER_AGENT);
     assert_eq!(Argument::Output as i32, VALTRON_ARGUMENT_OUTPUT);
 }
 

@@ -50,7 +50,8 @@ pub struct valtron_error_detail {
     pub expected: u64,
     /// Length of text without its NUL.
     pub text_len: usize,
-    /// One sentence for a human: UTF-8, NUL-terminated, cut at a character if need be.
+    /// One sentence for a human: UTF-8, NUL-terminated, cut at a character if need be. Of a configuration that was
+    /// refused it begins with the field's name, as in "total_timeout_ms: -2 is not within ...".
     pub text: [c_char; 256],
 }
 
@@ -149,6 +150,8 @@ pub struct valtron_client_config {
     pub user_agent: *const c_char,
     /// Length of user_agent.
     pub user_agent_len: usize,
+    /// Filled when valtron_client_create refuses. May be NULL.
+    pub error: *mut valtron_error_detail,
 }
 
 /// One header line of a request. Copied.
@@ -179,7 +182,8 @@ pub struct valtron_request_config {
     pub method: *const c_char,
     /// Length of method.
     pub method_len: usize,
-    /// Absolute, http or https. UTF-8.
+    /// Absolute, http or https. UTF-8: what is not ASCII is sent percent-encoded, in a host as IDNA says. A space, a
+    /// control character, a backslash and a % that begins no escape are refused; error says which byte and where.
     pub url: *const c_char,
     /// Length of url.
     pub url_len: usize,

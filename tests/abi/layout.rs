@@ -46,7 +46,7 @@ fn structs_are_those_of_the_table() {
         valtron_client_config {
             struct_size worker_threads spawn_ask spawn_callback spawn_user spawn_timeout_ms job_timeout_ms trust
             tls_verify_off ca_pem ca_pem_len resolver_threads requests_max connections_max connections_per_origin_max
-            idle_connections_max idle_timeout_ms user_agent user_agent_len
+            idle_connections_max idle_timeout_ms user_agent user_agent_len error
         }
         valtron_poll_info {
             struct_size work_left reserved next_deadline_us events_ready spawns_ready requests_live reserved2

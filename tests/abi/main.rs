@@ -267,14 +267,14 @@ fn values_out_of_range() {
         (|c| c.interim_max = -2, VALTRON_E_LIMIT_RANGE, "interim_max"),
         (|c| c.body_buffer_bytes = -2, VALTRON_E_LIMIT_RANGE, "body_buffer_bytes"),
         (|c| c.upgrade = c"websocket".as_ptr(), VALTRON_E_UNSUPPORTED, "upgrade"),
-        (|c| c.body_len = 1, VALTRON_E_NULL_BUFFER, "buffer"),
+        (|c| c.body_len = 1, VALTRON_E_NULL_BUFFER, "body"),
     ];
     for (set, expected, named) in request_fields {
         let mut config = get("http://a/");
         set(&mut config);
         let (status, detail) = client.refusal(config);
         assert_eq!((status, detail.status), (expected, expected), "{named}");
-        assert!(text(&detail).contains(named), "{named}: {}", text(&detail));
+        assert!(text(&detail).starts_with(&format!("{named}: ")), "{named}: {}", text(&detail));
         assert_ne!(detail.argument, VALTRON_ARGUMENT_NONE, "{named}");
     }
     let mut info = init!(valtron_request_info);

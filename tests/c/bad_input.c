@@ -115,6 +115,77 @@ static void refused(valtron_request_config config, valtron_status want, int32_t 
     CHECK(strlen(valtron_status_message(want)) > 0);
 }
 
+/* A client that is refused: like a request, it says why to whom asks. */
+static void client_refused(valtron_client_config config, valtron_status want, int32_t argument, const char *begins) {
+    valtron_error_detail detail = VALTRON_ERROR_DETAIL_INIT;
+    valtron_client *none = NULL;
+    IS(valtron_client_create(&config, &none), want);
+    config.error = &detail;
+    IS(valtron_client_create(&config, &none), want);
+    CHECK(none == NULL);
+    CHECK(detail.status == want);
+    if (detail.argument != argument)
+        check_failed(__FILE__, __LINE__, "\"%s\" is of argument %d", detail.text, (int)detail.argument);
+    if (strncmp(detail.text, begins, strlen(begins)) != 0)
+        check_failed(__FILE__, __LINE__, "\"%s\" does not begin with \"%s\"", detail.text, begins);
+}
+
+static void clients(void) {
+    valtron_error_detail detail = VALTRON_ERROR_DETAIL_INIT;
+    valtron_client_config config = VALTRON_CLIENT_CONFIG_INIT;
+    valtron_client *fine = NULL;
+#define REFUSED(field, value, want, argument, why) \
+    do { \
+        valtron_client_config bad = VALTRON_CLIENT_CONFIG_INIT; \
+        bad.field = value; \
+        client_refused(bad, want, argument, #field ": " why); \
+    } while (0)
+    REFUSED(worker_threads, 5000, VALTRON_E_LIMIT_RANGE, VALTRON_ARGUMENT_LIMIT, "5000 is not within -1 to 1024");
+    REFUSED(spawn_ask, 0x80, VALTRON_E_ENUM_RANGE, VALTRON_ARGUMENT_ENUM, "0x80 has unknown bits");
+    REFUSED(spawn_timeout_ms, -2, VALTRON_E_LIMIT_RANGE, VALTRON_ARGUMENT_TIMEOUT, "-2 is not within -1 to ");
+    REFUSED(job_timeout_ms, INT64_MAX, VALTRON_E_LIMIT_RANGE, VALTRON_ARGUMENT_TIMEOUT, "9223372036854775807 is not");
+    REFUSED(trust, 9, VALTRON_E_ENUM_RANGE, VALTRON_ARGUMENT_ENUM, "9 is none of the VALTRON_TRUST_ values");
+    REFUSED(tls_verify_off, 2, VALTRON_E_ENUM_RANGE, VALTRON_ARGUMENT_ENUM, "2 is neither 0 nor 1");
+    REFUSED(resolver_threads, -2, VALTRON_E_LIMIT_RANGE, VALTRON_ARGUMENT_LIMIT, "-2 is not within -1 to ");
+    REFUSED(requests_max, -2, VALTRON_E_LIMIT_RANGE, VALTRON_ARGUMENT_LIMIT, "-2 is not within -1 to ");
+    REFUSED(connections_max, -2, VALTRON_E_LIMIT_RANGE, VALTRON_ARGUMENT_LIMIT, "-2 is not within -1 to ");
+    REFUSED(connections_per_origin_max, -2, VALTRON_E_LIMIT_RANGE, VALTRON_ARGUMENT_LIMIT, "-2 is not within");
+    REFUSED(idle_connections_max, -2, VALTRON_E_LIMIT_RANGE, VALTRON_ARGUMENT_LIMIT, "-2 is not within -1 to ");
+    REFUSED(idle_timeout_ms, -2, VALTRON_E_LIMIT_RANGE, VALTRON_ARGUMENT_TIMEOUT, "-2 is not within -1 to ");
+#undef REFUSED
+    config.user_agent_len = 1;
+    client_refused(config, VALTRON_E_NULL_BUFFER, VALTRON_ARGUMENT_USER_AGENT, "user_agent: the pointer is NULL");
+    config.user_agent = "a\r\nb: c";
+    config.user_agent_len = 7;
+    client_refused(config, VALTRON_E_HEADER_VALUE, VALTRON_ARGUMENT_USER_AGENT, "user_agent: a value holds CR, LF");
+    config.user_agent = NULL;
+    config.user_agent_len = 0;
+    config.ca_pem_len = 14;
+    client_refused(config, VALTRON_E_NULL_BUFFER, VALTRON_ARGUMENT_CA_PEM, "ca_pem: the pointer is NULL");
+    config.ca_pem = "no certificate";
+    client_refused(config, VALTRON_E_CA_PEM, VALTRON_ARGUMENT_CA_PEM, "ca_pem: ");
+    config.trust = VALTRON_TRUST_PEM_ONLY;
+    config.ca_pem = NULL;
+    config.ca_pem_len = 0;
+    client_refused(config, VALTRON_E_CA_PEM, VALTRON_ARGUMENT_CA_PEM, "ca_pem: ");
+    config.trust = VALTRON_TRUST_BUNDLED;
+    config.error = &detail;
+    IS(valtron_client_create(&config, NULL), VALTRON_E_NULL_OUTPUT);
+    CHECK(detail.status == VALTRON_E_NULL_OUTPUT && detail.argument == VALTRON_ARGUMENT_OUTPUT);
+    detail.status = 77;
+    IS(valtron_client_create(&config, &fine), VALTRON_OK);
+    CHECK(detail.status == 77);
+    valtron_client_free(fine);
+    /* A struct that ends in the middle of a pointer holds none. */
+    config.struct_size = offsetof(valtron_client_config, error) + 4;
+    config.trust = 9;
+    IS(valtron_client_create(&config, &fine), VALTRON_E_ENUM_RANGE);
+    CHECK(detail.status == 77);
+    config.struct_size = sizeof config;
+    detail.struct_size = 8;
+    IS(valtron_client_create(&config, &fine), VALTRON_E_STRUCT_SIZE);
+}
+
 static void urls(void) {
     static const struct { const char *url; valtron_status want; } table[] = {
         {"", VALTRON_E_URL_EMPTY}, {"/path", VALTRON_E_URL_RELATIVE}, {"example.com", VALTRON_E_URL_RELATIVE},
@@ -132,9 +203,16 @@ static void urls(void) {
         config.url_len = strlen(table[i].url);
         refused(config, table[i].want, VALTRON_ARGUMENT_URL, "url");
     }
+    /* Which byte it was, and where. */
+    config.url = "http://a/b c";
+    config.url_len = strlen(config.url);
+    refused(config, VALTRON_E_URL_SYNTAX, VALTRON_ARGUMENT_URL, "url: the character ' ' at byte 10 ");
+    config.url = "http://a/\xff";
+    config.url_len = strlen(config.url);
+    refused(config, VALTRON_E_URL_NOT_UTF8, VALTRON_ARGUMENT_URL, "url: the byte 0xff at byte 9 is not UTF-8");
     config.url = NULL;
     config.url_len = 3;
-    refused(config, VALTRON_E_NULL_BUFFER, VALTRON_ARGUMENT_URL, "buffer");
+    refused(config, VALTRON_E_NULL_BUFFER, VALTRON_ARGUMENT_URL, "url: ");
 }
 
 static void heads(void) {
@@ -159,8 +237,21 @@ static void heads(void) {
         config.headers_stride = 0;
     }
     config.headers = NULL;
-    refused(config, VALTRON_E_NULL_BUFFER, VALTRON_ARGUMENT_HEADERS, "buffer");
+    refused(config, VALTRON_E_NULL_BUFFER, VALTRON_ARGUMENT_HEADERS, "headers: ");
+    valtron_header holed[2] = {{"a", 1, "b", 1}, {NULL, 1, "b", 1}};
+    config.headers = holed;
+    config.headers_count = 2;
+    refused(config, VALTRON_E_NULL_BUFFER, VALTRON_ARGUMENT_HEADERS, "headers: header 1: ");
+    config.headers_stride = 3;
+    refused(config, VALTRON_E_STRIDE, VALTRON_ARGUMENT_HEADERS, "headers_stride: ");
+    config.headers_stride = 0;
+    config.headers = NULL;
     config.headers_count = 0;
+    config.body_len = 1;
+    refused(config, VALTRON_E_NULL_BUFFER, VALTRON_ARGUMENT_BODY, "body: ");
+    config.body_len = 0;
+    config.method_len = 1;
+    refused(config, VALTRON_E_NULL_BUFFER, VALTRON_ARGUMENT_METHOD, "method: ");
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         config.method = methods[i];
         config.method_len = strlen(methods[i]);
@@ -218,6 +309,7 @@ int main(void) {
     urls();
     heads();
     ranges();
+    clients();
     IS(valtron_client_shutdown(client, 10000), VALTRON_OK);
     valtron_client_free(client);
     return 0;

@@ -77,17 +77,26 @@ fn packages(log: &mut Log, library: &Library, site: &Site, tally: &mut Tally) ->
     for program in ["g++", "pkg-config", "cmake", "make"] {
         crate::tools::require(program)?;
     }
-    let (out, sources) = (out_dir().join("packages"), root().join("tests/c/packages"));
+    let out = out_dir().join("packages");
     let _ = std::fs::remove_dir_all(&out);
-    let prefix = out.join("prefix");
+    // The names are for their letters: what a shell, pkg-config and CMake read in a way of their own.
+    for name in ["plain", "Bob's own files"] {
+        installed(log, library, site, &out.join(name), tally)?;
+    }
+    Ok(())
+}
+
+fn installed(log: &mut Log, library: &Library, site: &Site, out: &Path, tally: &mut Tally) -> Step {
+    let (prefix, sources) = (out.join("prefix"), root().join("tests/c/packages"));
     crate::install::install(library, &prefix)?;
-    let mut command = crate::util::words("pkg-config --cflags --libs valtron_http");
-    let flags = crate::util::output(command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")))?;
     for (language, name) in [("gcc -std=c99", "get.c"), ("g++ -std=c++17 -fno-exceptions", "get.cpp")] {
         let program = out.join(format!("pkg-config-{name}.out"));
-        let mut command = crate::util::words(&format!("{language} -Wall -Wextra -Wpedantic -Werror"));
-        command.arg(sources.join(name)).arg("-o").arg(&program).args(flags.split_whitespace());
-        log.run(&mut command)?;
+        // As a Makefile has it: the shell takes the words apart, and the quotes of pkg-config away.
+        let compile = format!("{language} -Wall -Wextra -Wpedantic -Werror \"$1\" -o \"$2\"");
+        let script = format!("eval '{compile}' \"$(pkg-config --cflags --libs valtron_http)\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh"]).arg(sources.join(name)).arg(&program);
+        log.run(command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")))?;
         let mut command = Command::new(program);
         command.env("LD_LIBRARY_PATH", prefix.join("lib"));
         tally.count(run_get(log, command, site), format!("{name} by pkg-config"));

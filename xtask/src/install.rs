@@ -30,10 +30,10 @@ pub fn install(library: &Library, prefix: &Path) -> Step {
     std::os::unix::fs::symlink(crate::symbols::SONAME, name)?;
     replace(&crate::header::path(), &prefix.join("include/valtron_http.h"))?;
     replace(&bindings.join("valtron_http.hpp"), &prefix.join("include/valtron_http.hpp"))?;
-    let version = version()?;
+    let (version, escaped) = (version()?, for_pkg_config(prefix)?);
     let fill = |name: &str, folder: &Path| -> std::io::Result<()> {
         let text = std::fs::read_to_string(bindings.join(format!("{name}.in")))?
-            .replace("@PREFIX@", &prefix.display().to_string())
+            .replace("@PREFIX@", &escaped)
             .replace("@LIBDIR@", "${prefix}/lib")
             .replace("@VERSION@", &version);
         std::fs::write(folder.join(name), text)
@@ -42,6 +42,24 @@ pub fn install(library: &Library, prefix: &Path) -> Step {
     fill("valtron_httpConfig.cmake", &cmake)?;
     fill("valtron_httpConfigVersion.cmake", &cmake)?;
     Ok(())
+}
+
+/// A path as the value of a variable in a pkg-config file: with a backslash before what would end or quote a word of
+/// the flags, or begin a comment.
+fn for_pkg_config(path: &Path) -> Result<String, Stop> {
+    let Some(path) = path.to_str().filter(|path| !path.contains(['$', '\n', '\r'])) else {
+        return failed(
+            "a prefix with a dollar sign, a line break or bytes that are no UTF-8 has no form in pkg-config",
+        );
+    };
+    let mut escaped = String::new();
+    for letter in path.chars() {
+        if " \t\"'\\#".contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    Ok(escaped)
 }
 
 /// A program that runs keeps the file it has mapped: the new one is another.
@@ -57,5 +75,21 @@ fn version() -> Result<String, Stop> {
     match line.and_then(|rest| rest.strip_suffix('"')) {
         Some(version) => Ok(version.to_owned()),
         None => failed("the header has no VALTRON_VERSION"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: whatever the prefix is called, pkg-config and a shell after it see that name. Method: the letters that
+    /// mean something to one of them.
+    #[test]
+    fn prefixes_are_escaped() {
+        let escaped = |path: &str| for_pkg_config(Path::new(path)).ok();
+        assert_eq!(escaped("/usr/local").as_deref(), Some("/usr/local"));
+        assert_eq!(escaped("/opt/a b\tc").as_deref(), Some("/opt/a\\ b\\\tc"));
+        assert_eq!(escaped("/Bob's \"own\" #1\\2").as_deref(), Some("/Bob\\'s\\ \\\"own\\\"\\ \\#1\\\\2"));
+        assert_eq!((escaped("/a$b"), escaped("/a\nb")), (None, None));
     }
 }

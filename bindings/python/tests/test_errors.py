@@ -9,6 +9,7 @@ from conftest import TREE
 
 import valtron_http
 from valtron_http import Client, Timeout, _exchange, _native, exceptions
+from valtron_http._client import NativeClient
 
 
 def fails(client, kind, url, phase, name, **options):
@@ -198,7 +199,7 @@ def test_a_host_forges_no_line(client):
 def test_passwords_are_not_in_messages(client, site):
     secret = site.http.replace("://", "://user:hunter2@")
     errors = []
-    for path in ("/loop", "/redirect/302?to=ftp://x/", "/truncated/length", "/stall/head", "/hello world"):
+    for path in ("/loop", "/redirect/302?to=ftp://x/", "/truncated/length", "/stall/head", "/hello\tworld"):
         with pytest.raises(exceptions.HTTPError) as caught:
             client.get(secret + path, timeout=Timeout(read=0.1))
         errors.append(caught.value)
@@ -289,14 +290,28 @@ def test_the_host_is_said_once(client, serve):
 
 
 def test_ca(tmp_path):
-    with pytest.raises(exceptions.InvalidCA):
+    with pytest.raises(exceptions.InvalidCA, match=r"^verify: .*\(CA_PEM\)$") as caught:
         Client(verify=b"no certificate")
+    assert caught.value.argument == "verify" and caught.value.status_name == "CA_PEM"
+    empty = tmp_path / "empty.pem"
+    empty.write_text("")
+    with pytest.raises(exceptions.InvalidCA, match="^ca_file: ") as caught:
+        Client(ca_file=empty)
+    assert caught.value.argument == "ca_file"
     with pytest.raises(exceptions.InvalidCA, match="absent"):
         Client(verify=str(tmp_path / "absent.pem"))
     with pytest.raises(ValueError):
         Client(verify=1.5)
     with pytest.raises(ValueError):
         Client(trust="nobody")
+
+
+def test_a_refused_client_names_the_field():
+    """What the package does not check itself the library does, and says which field it was."""
+    config = _native.ClientConfig(struct_size=_native.sizeof(_native.ClientConfig), requests_max=-2)
+    with pytest.raises(exceptions.InvalidArgument, match="^requests_max: -2 is not within") as caught:
+        NativeClient(config, None, {}, "verify")
+    assert caught.value.argument == "limit"
 
 
 def test_every_code_has_its_class():

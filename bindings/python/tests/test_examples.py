@@ -55,3 +55,37 @@ def test_an_error_status_is_a_failure(fetch, site, status):
 def test_a_failed_fetch(fetch, site):
     code, _, err = run(fetch, site.expired + "/hello", "--ca-file", site.ca)
     assert code == 1 and "expired" in err
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_is_no_failure(fetch, option):
+    for arguments in ([option], ["http://host.invalid/", option]):
+        code, out, err = run(fetch, *arguments)
+        assert (code, err) == (0, "") and out.startswith("usage: fetch")
+        for word in ("URL", "--ca-file FILE", "--quiet", "--help"):
+            assert word.lower() in out.lower()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--quiet"],
+        ["http://host.invalid/", "--frob"],
+        ["--frob", "http://host.invalid/"],
+        ["http://host.invalid/", "http://other.invalid/"],
+        ["http://host.invalid/", "--ca-file"],
+        ["http://host.invalid/", "--ca-file", "/absent.pem"],
+    ],
+)
+def test_called_wrongly(fetch, arguments):
+    """Nothing is fetched, and the usage stands where it is not taken for the answer."""
+    code, out, err = run(fetch, *arguments)
+    assert (code, out) == (2, "") and err.startswith("usage: fetch") and "fetch: error: " in err.replace("fetch.py", "fetch")
+
+
+def test_a_file_without_certificates(fetch, tmp_path):
+    file = tmp_path / "empty.pem"
+    file.write_text("nothing\n")
+    code, out, err = run(fetch, "http://host.invalid/", "--ca-file", str(file))
+    assert code == 1 and out.strip() == "" and "certificate" in err

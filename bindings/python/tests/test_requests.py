@@ -64,6 +64,13 @@ def test_head(client, site):
     assert response.content == b"" and response.headers["content-length"] == "13"
 
 
+def test_arguments_by_position_as_in_requests(client, site):
+    assert echoed(valtron_http.get(site.http + "/echo", {"a": 1}))[0] == "GET /echo?a=1"
+    for target in (client, valtron_http):
+        assert echoed(target.post(site.http + "/echo", {"a": 1}))[2] == "a=1"
+        assert echoed(target.post(site.http + "/echo", None, {"a": 1}))[2] == '{"a":1}'
+
+
 def test_module_request_and_stream(site):
     assert valtron_http.request("GET", site.http + "/hello").text == "hello, world\n"
     with valtron_http.stream("GET", site.http + "/bytes/1000") as response:
@@ -91,6 +98,7 @@ def test_params(client, site):
         ("/echo?x=1#part", [("a", 1)], "/echo?x=1&a=1"),
         ("/echo", "ready=made", "/echo?ready=made"),
         ("/echo?kept=%2F%41", None, "/echo?kept=%2F%41"),
+        ("/echo?a b=\N{EURO SIGN}|100%", "c=d e", "/echo?a%20b=%E2%82%AC%7C100%25&c=d%20e"),
     ]
     for path, params, expected in cases:
         assert echoed(client.get(site.http + path, params=params))[0] == f"GET {expected}"
@@ -148,6 +156,22 @@ def test_methods_are_upper_case(client, site):
     assert first == "GET /echo" and body == "" and "content-type" not in headers
     with pytest.raises(TypeError, match="method"):
         client.request(5, site.http + "/echo")
+
+
+def test_the_url_of_a_redirect_is_the_one_sent(serve, client):
+    """Quoting is for what a caller writes."""
+    heads = []
+
+    def answer(connection, head):
+        heads.append(head)
+        connection.sendall(whole(b"").replace(b"200 OK", b"302 F\r\nlocation: /b|c", 1))
+
+    url = serve(answer).url
+    response = client.get(url + "/a|b", follow_redirects=False)
+    assert heads[0].startswith(b"GET /a%7Cb HTTP") and response.request.url == url + "/a%7Cb"
+    with pytest.raises(valtron_http.TooManyRedirects) as caught:
+        client.get(url + "/a")
+    assert heads[-1].startswith(b"GET /b|c HTTP") and caught.value.request.url == url + "/b|c"
 
 
 @pytest.mark.parametrize("code", [302, 303, 307])

@@ -7,7 +7,7 @@ from encodings.aliases import aliases
 
 import pytest
 
-from valtron_http import Client, Headers, InvalidArgument, Request, Response, Timeout, _exchange, _native, codes
+from valtron_http import Client, Headers, InvalidArgument, InvalidURL, Request, Response, Timeout, _exchange, _native, codes
 
 
 def made(body, content_type):
@@ -239,6 +239,42 @@ def test_query(params, query):
         assert client.build_request("GET", "http://host/", params=params).url == "http://host/" + query
 
 
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("/a b", "/a%20b"),
+        ("/\N{LATIN SMALL LETTER A WITH DIAERESIS}?\N{EURO SIGN}", "/%C3%A4?%E2%82%AC"),
+        ("/%20%c3%A4%41?%2F", "/%20%c3%A4%41?%2F"),
+        ("/100%", "/100%25"),
+        ("/100%/%20/%zz/%1", "/100%25/%20/%25zz/%251"),
+        ('/<>"{}|\\^`', "/%3C%3E%22%7B%7D%7C%5C%5E%60"),
+        ("/!$&'()*+,-./:;=@_~[]", "/!$&'()*+,-./:;=@_~[]"),
+        ("?q=a b#c d", "?q=a%20b#c%20d"),
+        ("/?a=b&c=d%26", "/?a=b&c=d%26"),
+        ("", ""),
+    ],
+)
+def test_urls_are_quoted(written, sent):
+    """As requests and httpx do it: what is an escape already stays one. Nothing before the path is touched."""
+    assert Request("GET", "http://host" + written).url == "http://host" + sent
+    assert Request("GET", "http://host" + sent).url == "http://host" + sent
+    with Client() as client, Client(base_url="http://host/a b") as based:
+        assert client.build_request("GET", "http://host" + written).url == "http://host" + sent
+        if written[:1] == "/":
+            assert based.build_request("GET", written).url == "http://host/a%20b" + sent
+        assert client.build_request("GET", ("http://host" + written).encode()).url == "http://host" + sent
+        url = client.build_request("GET", "http://host/?a=b c", params="d e=%20").url
+        assert url == "http://host/?a=b%20c&d%20e=%20"
+
+
+@pytest.mark.parametrize("url", ["http://a b/", "http://a\\b/", "http://u ser@h/", " http://h/", "http://h/\n", "http://h/?\t\x7f"])
+def test_what_is_not_quoted(url):
+    """In a host, and of control characters, quoting would make something of it that nobody meant."""
+    assert Request("GET", url).url == url
+    with Client() as client, pytest.raises(InvalidURL, match=r"at byte \d+ is not allowed"):
+        client.get(url)
+
+
 @pytest.mark.parametrize("params", [{"a": {"b": 1}}, ["a"], 5, [("a",)]])
 def test_a_query_that_is_none(params):
     with Client() as client, pytest.raises(TypeError, match="params"):
@@ -254,8 +290,8 @@ def test_headers_that_are_none(headers):
 @pytest.mark.parametrize("auth", [("a", 5), ("a", None), (None, "b"), ("a", "b", "c"), ("a",), "a:b", 5])
 def test_auth_is_two_texts(auth):
     """Not five NULs, which is what bytes(5) would make of a password."""
-    with Client(auth=auth) as client, pytest.raises((TypeError, InvalidArgument), match="auth"):
-        client.send(Request("GET", "http://host.invalid/"))
+    with Client() as client, pytest.raises((TypeError, InvalidArgument), match="auth"):
+        client.send(Request("GET", "http://host.invalid/"), auth=auth)
 
 
 def test_a_default_encoding_that_is_none():
@@ -271,9 +307,33 @@ def test_json_in_another_charset():
         made(b"\xfc", "application/json").json()
 
 
+@pytest.mark.parametrize("size", ["5", 1.5, True, 0, -1])
+@pytest.mark.parametrize("name", ["iter_bytes", "iter_raw", "iter_content", "iter_text", "iter_lines"])
+def test_a_size_of_pieces_is_checked_at_once(name, size):
+    with pytest.raises((TypeError, ValueError), match="chunk_size"):
+        getattr(made(b"a", "text/plain"), name)(size)
+
+
 def test_lines_as_requests_users_ask_for_them():
     response = made(b"a\nb\r\n\nc", "text/plain")
     assert list(response.iter_lines(chunk_size=1, decode_unicode=True)) == list(response.iter_lines(512)) == ["a", "b", "", "c"]
+
+
+@pytest.mark.parametrize("delimiter", [",", "--", b"--", "ab", "\N{EURO SIGN}"])
+@pytest.mark.parametrize("text", ["", "a", ",", "a,b--c,", "a----b", "---", "--a-b--", "aababb", "1\N{EURO SIGN}2\n3"])
+def test_lines_of_ones_own(text, delimiter):
+    """Whatever pieces they come in; an end that comes last begins no further line."""
+    sign = delimiter.decode() if isinstance(delimiter, bytes) else delimiter
+    expected = text.split(sign)
+    expected = expected if expected[-1] else expected[:-1]
+    for size in (None, 1, 2, 3):
+        assert list(made(text.encode(), "text/plain").iter_lines(size, delimiter=delimiter)) == expected
+
+
+@pytest.mark.parametrize("delimiter", ["", b"", 5])
+def test_a_delimiter_that_is_none(delimiter):
+    with pytest.raises((TypeError, ValueError), match="delimiter"):
+        made(b"a", "text/plain").iter_lines(delimiter=delimiter)
 
 
 def test_links():

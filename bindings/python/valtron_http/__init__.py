@@ -42,9 +42,9 @@ def stream(method: str, url: Any, **options: Any) -> Response:
     return request(method, url, **{**options, "stream": True})
 
 
-def get(url: Any, **options: Any) -> Response:
+def get(url: Any, params: Any = None, **options: Any) -> Response:
     """A GET request; ``options`` as for :func:`request`: ``params``, ``headers``, ``timeout``, ``auth``, ``stream``, ..."""
-    return request("GET", url, **options)
+    return request("GET", url, params=params, **options)
 
 
 def options(url: Any, **options: Any) -> Response:
@@ -57,9 +57,9 @@ def head(url: Any, **options: Any) -> Response:
     return request("HEAD", url, **options)
 
 
-def post(url: Any, data: Any = None, **options: Any) -> Response:
+def post(url: Any, data: Any = None, json: Any = None, **options: Any) -> Response:
     """A POST request with a form, or with ``json`` or ``content``; other ``options`` as for :func:`request`."""
-    return request("POST", url, data=data, **options)
+    return request("POST", url, data=data, json=json, **options)
 
 
 def put(url: Any, data: Any = None, **options: Any) -> Response:

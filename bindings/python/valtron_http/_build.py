@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     AuthTypes = Union[tuple[Any, Any], Callable[[Request], Any], None]
 
 
-def url_text(url: Any) -> str:
+def url_text(url: Any, name: str = "url") -> str:
     """Objects that stand for a URL are taken by their ``str``; what surely is a slip is refused."""
     if isinstance(url, str):
         return url
     if isinstance(url, bytes):
         return url.decode("utf-8", "surrogateescape")
     if url is None or isinstance(url, (int, float, list, tuple, dict, set)):
-        raise TypeError(f"a url is a str, not {type(url).__name__}")
+        raise TypeError(f"{name} is a str, not {type(url).__name__}")
     return str(url)
 
 
@@ -51,7 +51,10 @@ def body_of(data: DataTypes, json: Any, content: ContentTypes) -> tuple[bytes | 
     if json is not None:
         from json import dumps
 
-        text = dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        try:
+            text = dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(f"json: {error}") from error
         return text.encode("utf-8"), "application/json"
     if data is not None:
         if not isinstance(data, (str, bytes, bytearray, memoryview)) and (
@@ -60,11 +63,11 @@ def body_of(data: DataTypes, json: Any, content: ContentTypes) -> tuple[bytes | 
             from urllib.parse import urlencode
 
             return urlencode(_pairs(data, "data")).encode("ascii"), "application/x-www-form-urlencoded"
-        content = data  # type: ignore[assignment]
-    return _bytes_of(content), None
+        return _bytes_of(data, "data"), None
+    return _bytes_of(content, "content"), None
 
 
-def _bytes_of(content: Any) -> bytes:
+def _bytes_of(content: Any, name: str) -> bytes:
     read = getattr(content, "read", None)
     if read is not None:
         content = read()
@@ -80,13 +83,12 @@ def _bytes_of(content: Any) -> bytes:
         return b"".join(content)
     except TypeError:
         raise TypeError(
-            f"content is bytes, a str, a file or pieces of bytes, not {type(content).__name__}; json= and data= take a dict"
+            f"{name} is bytes, a str, a file or pieces of bytes, not {type(content).__name__}; json= and data= take a dict"
         ) from None
 
 
-def _pairs(fields: Any, what: str) -> list[tuple[str, Any]]:
-    """Several values repeat their key, None drops it, True and False are lower case."""
-    pairs: list[tuple[str, Any]] = []
+def checked_pairs(fields: Any, what: str) -> list[tuple[str, Any]]:
+    """The names and values of a mapping or of pairs. Nothing is taken from the values."""
     try:
         given = [(name, value) for name, value in (fields.items() if hasattr(fields, "items") else fields)]
     except (TypeError, ValueError):
@@ -94,6 +96,13 @@ def _pairs(fields: Any, what: str) -> list[tuple[str, Any]]:
     for name, value in given:
         if hasattr(value, "items"):
             raise TypeError(f"{what}: the value of {name!r} is a dict, which has no form that servers agree on")
+    return given
+
+
+def _pairs(fields: Any, what: str) -> list[tuple[str, Any]]:
+    """Several values repeat their key, None drops it, True and False are lower case."""
+    pairs: list[tuple[str, Any]] = []
+    for name, value in checked_pairs(fields, what):
         for one in value if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else (value,):
             if one is None:
                 continue
@@ -103,7 +112,10 @@ def _pairs(fields: Any, what: str) -> list[tuple[str, Any]]:
 
 def with_params(url: str, params: Any) -> str:
     if isinstance(params, bytes):
-        params = params.decode("ascii")
+        try:
+            params = params.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidArgument(f"params: bytes that are no UTF-8: {error}") from None
     if isinstance(params, str):
         params = params[1:] if params.startswith("?") else params
     else:

@@ -7,20 +7,12 @@ import sys
 from _thread import allocate_lock, get_ident
 from ctypes import byref, c_void_p, pointer, sizeof
 
-from . import _exchange, _native, _spawn
+from . import _exchange, _native, _settings, _spawn
 from ._build import authenticate, body_of, join, url_text, with_params
 from ._exchange import Exchange, describe
 from ._models import UNSET, Headers, Request, Timeout, header_bytes, milliseconds, redacted
 from ._response import Response, text_encoding
-from .exceptions import (
-    ClientClosed,
-    HTTPError,
-    InvalidArgument,
-    InvalidCA,
-    InvalidURL,
-    TooManyRedirects,
-    kind_of,
-)
+from .exceptions import ClientClosed, HTTPError, InvalidArgument, InvalidURL, TooManyRedirects, kind_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,15 +47,21 @@ class NativeClient:
 
     __slots__ = ("pointer", "generation", "errors", "_keep")
 
-    def __init__(self, config: Any, keep: Any, errors: _spawn.HookErrors) -> None:
+    def __init__(self, config: Any, keep: Any, errors: _spawn.HookErrors, pem: str) -> None:
+        """*pem*: what the caller knows ``ca_pem`` by."""
         self.pointer: int | None = None
         self.generation = _native.generation
         self.errors = errors
         self._keep = keep  # The callback lives as long as the client that may call it.
         out = c_void_p()
+        detail = _native.ErrorDetail(struct_size=_native.ERROR_DETAIL_SIZE)
+        config.error = pointer(detail)
         status = _native.client_create(byref(config), byref(out))
         if status:
-            raise describe(kind_of(status), status, None, None, None)
+            error = describe(kind_of(status), status, detail, None, None)
+            if error.argument == "ca_pem":
+                error.argument, error.message = pem, error.message.replace("ca_pem: ", f"{pem}: ", 1)
+            raise error
         self.pointer = out.value
 
     def __del__(self, free: Any = _native.client_free) -> None:
@@ -115,21 +113,21 @@ class Client:
         self.follow_redirects = follow_redirects
         self.max_redirects = max_redirects
         self.default_encoding = default_encoding
-        self._allow_insecure = allow_insecure_redirects
+        self._allow_insecure = _settings.flag(allow_insecure_redirects, "allow_insecure_redirects")
         self._timeout = Timeout(timeout)
         self._headers = _with_agent(headers)
         # For the list of items that it was made from.
         self._encoded: tuple[Any, tuple[Any, Any, int]] | None = None
         self._closed = False
+        self._verify_name = "verify"
         if ca_file is not None:
-            verify = ca_file
+            verify, self._verify_name = ca_file, "ca_file"
         self._verify = verify
-        self._verify_off, self._pem = _verification(verify)
-        if trust not in ("bundled", "system"):
-            raise InvalidArgument(f'trust is "bundled" or "system", not {trust!r}')
-        self._trust = _native.TRUST_SYSTEM if trust == "system" else _native.TRUST_BUNDLED
-        self._hook = on_spawn
-        self._ask = _mask(spawn_kinds) if on_spawn is not None else 0
+        self._verify_off, self._pem = _settings.verification(verify, self._verify_name)
+        self._trust = _settings.trusted(trust)
+        self._hook = _settings.optional_callable(on_spawn, "on_spawn")
+        mask = _settings.spawn_mask(spawn_kinds)
+        self._ask = mask if on_spawn is not None else 0
         self._job_timeout_ms = milliseconds(job_timeout, "job_timeout")
         # Nothing outside may hold it: it leads by the hook to whatever the hook holds, this client included.
         self._box = [self._create()]
@@ -140,6 +138,31 @@ class Client:
             self._finalizer = finalize(self, _tell_unclosed)
 
     # Settings that requests start from.
+
+    @property
+    def auth(self) -> AuthTypes:
+        return self._auth
+
+    @auth.setter
+    def auth(self, auth: AuthTypes) -> None:
+        self._auth: AuthTypes = _settings.authentication(auth)
+
+    @property
+    def params(self) -> Any:
+        """What every URL gets; a mapping may be changed in place."""
+        return self._params
+
+    @params.setter
+    def params(self, params: ParamTypes) -> None:
+        self._params = _settings.parameters(params)
+
+    @property
+    def follow_redirects(self) -> bool:
+        return self._follow_redirects
+
+    @follow_redirects.setter
+    def follow_redirects(self, follow: bool) -> None:
+        self._follow_redirects = _settings.flag(follow, "follow_redirects")
 
     @property
     def headers(self) -> Headers:
@@ -155,7 +178,7 @@ class Client:
 
     @base_url.setter
     def base_url(self, url: URLTypes) -> None:
-        self._base_url = "" if url is None else url_text(url)
+        self._base_url = "" if url is None else url_text(url, "base_url")
 
     @property
     def max_redirects(self) -> int:
@@ -189,8 +212,9 @@ class Client:
 
     @verify.setter
     def verify(self, verify: VerifyTypes) -> None:
-        off, pem = _verification(verify)
+        off, pem = _settings.verification(verify, "verify")
         with _renew_lock:
+            self._verify_name = "verify"
             self._verify, self._verify_off, self._pem = verify, off, pem
             if self._box:
                 self._box[0] = self._create()
@@ -239,6 +263,8 @@ class Client:
         this thread with each state as it passes and, during the body, a few dozen times a second.
         """
         request = self.build_request(method, url, params=params, data=data, json=json, content=content, headers=headers)
+        if allow_redirects is not None:
+            _settings.flag(allow_redirects, "allow_redirects")
         if follow_redirects is None:
             follow_redirects = allow_redirects
         return self.send(
@@ -264,8 +290,8 @@ class Client:
     def head(self, url: URLTypes, **options: Any) -> Response:
         return self.request("HEAD", url, **options)
 
-    def post(self, url: URLTypes, data: DataTypes = None, **options: Any) -> Response:
-        return self.request("POST", url, data=data, **options)
+    def post(self, url: URLTypes, data: DataTypes = None, json: Any = None, **options: Any) -> Response:
+        return self.request("POST", url, data=data, json=json, **options)
 
     def put(self, url: URLTypes, data: DataTypes = None, **options: Any) -> Response:
         return self.request("PUT", url, data=data, **options)
@@ -292,8 +318,8 @@ class Client:
             url = url_text(url)
         if self._base_url:
             url = join(self._base_url, url)
-        if self.params is not None:
-            url = with_params(url, self.params)
+        if self._params:
+            url = with_params(url, self._params)
         if params is not None:
             url = with_params(url, params)
         body, kind = body_of(data, json, content)
@@ -320,15 +346,19 @@ class Client:
         on_progress: Callable[[Progress], object] | None = None,
     ) -> Response:
         native = self._native()
+        if not isinstance(request, Request):
+            raise TypeError(f"request is a Request, as build_request makes it, not {type(request).__name__}")
         if auth is UNSET:
-            auth = self.auth
+            auth = self._auth
         if auth is not None:
             request = authenticate(request, auth)
         if timeout is UNSET:
             limits = self._timeout
         else:
             limits = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
-        follow = self.follow_redirects if follow_redirects is None else follow_redirects
+        follow = self._follow_redirects if follow_redirects is None else _settings.flag(follow_redirects, "follow_redirects")
+        _settings.flag(stream, "stream")
+        _settings.optional_callable(on_progress, "on_progress")
         config, _kept = self._configure(request, limits, follow)
         exchange = Exchange(native, request, on_progress)
         try:
@@ -412,7 +442,7 @@ class Client:
             config.spawn_ask = self._ask
             config.spawn_callback = keep
             config.job_timeout_ms = self._job_timeout_ms
-        return NativeClient(config, keep, errors)
+        return NativeClient(config, keep, errors, self._verify_name)
 
     def _native(self) -> NativeClient:
         box = self._box
@@ -450,6 +480,9 @@ class Client:
             config.headers = encoded[0]
             config.headers_count = encoded[2]
         if request.content is not None:
+            # It may have been set since.
+            if not isinstance(request.content, bytes):
+                raise TypeError(f"a request's content is bytes, not {type(request.content).__name__}")
             config.body = request.content
             config.body_len = len(request.content)
         if not follow or self.max_redirects == 0:
@@ -539,39 +572,6 @@ def _encode(headers: Headers) -> tuple[Any, Any, int]:
     rows: list[Any] = [(name, len(name), value, len(value)) for name, value in raw]
     lines = (_native.HeaderLine * len(raw))(*rows)
     return lines, raw, len(raw)
-
-
-def _verification(verify: Any) -> tuple[int, bytes | None]:
-    """(verification off, PEM to trust alone)."""
-    if verify is True:
-        return 0, None
-    if verify is False:
-        return 1, None
-    if isinstance(verify, str) and "-----BEGIN" in verify:
-        return 0, verify.encode("ascii", "replace")
-    if isinstance(verify, (bytes, bytearray)):
-        return 0, bytes(verify)
-    try:
-        path = os.fspath(verify)
-    except TypeError:
-        raise InvalidArgument("verify is True, False, a PEM file or PEM bytes") from None
-    try:
-        with open(path, "rb") as file:
-            return 0, file.read()
-    except OSError as error:
-        raise InvalidCA(f"verify: {path}: {error.strerror}") from error
-
-
-def _mask(kinds: Iterable[str] | None) -> int:
-    if kinds is None:
-        return _spawn.MASK
-    by_name = {name: bit for bit, name in _spawn.KINDS.items()}
-    mask = 0
-    for kind in kinds:
-        if kind not in by_name:
-            raise InvalidArgument(f"spawn_kinds: {', '.join(by_name)}; not {kind!r}")
-        mask |= by_name[kind]
-    return mask
 
 
 _shared: Client | None = None

@@ -19,7 +19,7 @@ def header_bytes(text: Any, what: str) -> bytes:
     if isinstance(text, int) and not isinstance(text, bool):
         text = str(text)
     if not isinstance(text, str):
-        raise InvalidHeader(f"a header {what} is a str or bytes, not {type(text).__name__}")
+        raise InvalidHeader(f"headers: a {what} is a str or bytes, not {type(text).__name__}")
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
@@ -39,14 +39,45 @@ def is_absolute(url: str) -> bool:
     return bool(mark) and scheme[:1].isalpha() and scheme.isascii() and all(c.isalnum() or c in "+-." for c in scheme)
 
 
-def authority_of(url: str) -> str:
+def authority_of(url: str, ends: str = "/?#\\") -> str:
     """What lies between "://" and the path: credentials, host and port. Empty if it is no absolute URL."""
     if not is_absolute(url):
         return ""
     rest = url.partition("://")[2]
-    for end in "/?#\\":
+    for end in ends:
         rest = rest.partition(end)[0]
     return rest
+
+
+# What a URL may hold as it is (RFC 3986 section 2), the signs of an escape not counted.
+_PLAIN = b"!#$&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_abcdefghijklmnopqrstuvwxyz~"
+# Nobody means a control character: it is left for the library to refuse.
+_LEFT = _PLAIN + bytes(range(0x20)) + b"\x7f"
+_HEX = b"0123456789ABCDEFabcdef"
+
+
+def requoted(url: str) -> str:
+    """The URL with whatever its path, query and fragment must not hold as percent-escapes. Those that it has stay as they are."""
+    try:
+        raw = url.encode("utf-8")
+    except UnicodeEncodeError:
+        return url
+    if not raw.translate(None, _PLAIN) or not is_absolute(url):
+        return url
+    # Where an authority is mended it may become another.
+    start = raw.find(b"://") + 3 + len(authority_of(url, "/?#").encode("utf-8"))
+    first, *rest = raw[start:].split(b"%")
+    pieces = [raw[:start], _escaped(first)]
+    for piece in rest:
+        is_escape = len(piece) >= 2 and piece[0] in _HEX and piece[1] in _HEX
+        pieces += (b"%" if is_escape else b"%25", _escaped(piece))
+    return b"".join(pieces).decode("utf-8")
+
+
+def _escaped(piece: bytes) -> bytes:
+    if not piece.translate(None, _LEFT):
+        return piece
+    return b"".join(b"%c" % byte if byte in _LEFT else b"%%%02X" % byte for byte in piece)
 
 
 def redacted(url: str) -> str:
@@ -82,7 +113,10 @@ class Headers:
             raise TypeError(f"headers are a mapping or pairs of a name and a value, not {type(headers).__name__}") from None
         for name, value in pairs:
             raw = header_bytes(name, "name")
-            self._items.append((raw.lower(), raw, None if value is None else header_bytes(value, "value")))
+            try:
+                self._items.append((raw.lower(), raw, None if value is None else header_bytes(value, "value")))
+            except InvalidHeader:
+                raise InvalidHeader(f"headers: the value of {name!r} is a str or bytes, not {type(value).__name__}") from None
 
     @classmethod
     def _from_raw(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
@@ -313,7 +347,10 @@ _ORIGIN_FIELDS = frozenset((b"authorization", b"cookie", b"proxy-authorization",
 
 
 class Request:
-    """A request as it is sent: built by the client, handed to ``auth`` callables, found on responses and errors."""
+    """A request as it is sent: built by the client, handed to ``auth`` callables, found on responses and errors.
+
+    ``url`` is quoted: what its path and query must not hold is percent-encoded.
+    """
 
     __slots__ = ("method", "url", "content", "_headers", "_client_headers")
 
@@ -331,7 +368,11 @@ class Request:
             raise TypeError(f"a method is a str, not {type(method).__name__}")
         # As every client of Python has it. Of other letters upper case could make a method; the library refuses those.
         self.method = method.upper() if method.isascii() else method
-        self.url = url
+        if not isinstance(url, str):
+            raise TypeError(f"url is a str, not {type(url).__name__}")
+        self.url = requoted(url)
+        if content is not None and not isinstance(content, bytes):
+            raise TypeError(f"a request's content is bytes, not {type(content).__name__}")
         self.content = content
         self._headers: Headers | None = Headers(headers) if headers is not None else None
         self._client_headers: Headers | None = None
@@ -362,6 +403,8 @@ class Request:
         if (here.partition("://")[0], authority_of(here)) != (there.partition("://")[0], authority_of(there)):
             gone |= _ORIGIN_FIELDS
         request = Request(method, there, headers=self.headers, content=content)
+        # As it was sent, whatever the server left as it is.
+        request.url = there
         request.headers._items = [item for item in request.headers._items if item[0] not in gone]
         return request
 

@@ -65,6 +65,7 @@ ARGUMENTS = (
     "handle",
     "reserved",
     "ca_pem",
+    "user_agent",
 )
 
 
@@ -123,6 +124,7 @@ class ClientConfig(Structure):
         ("idle_timeout_ms", c_int64),
         ("user_agent", c_char_p),
         ("user_agent_len", c_size_t),
+        ("error", POINTER(ErrorDetail)),
     ]
 
 

@@ -207,11 +207,9 @@ class Response:
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The body in pieces: of exactly ``chunk_size`` (the last may be shorter), or of what there is, up to 256 KiB."""
-        if chunk_size is not None:
-            if not isinstance(chunk_size, int):
-                raise TypeError(f"chunk_size is an int or None, not {type(chunk_size).__name__}")
-            if chunk_size < 1:
-                raise ValueError("chunk_size is at least 1")
+        return self._pieces(_checked_size(chunk_size))
+
+    def _pieces(self, chunk_size: int | None) -> Iterator[bytes]:
         if self._content is None:
             with self._turn():
                 if self._content is None:
@@ -262,8 +260,11 @@ class Response:
         return self.iter_text(chunk_size) if decode_unicode else self.iter_bytes(chunk_size)
 
     def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
+        return self._texts(_checked_size(chunk_size))
+
+    def _texts(self, chunk_size: int | None) -> Iterator[str]:
         decoder = _decoder(self.encoding)
-        for piece in self.iter_bytes(chunk_size):
+        for piece in self._pieces(chunk_size):
             text = decoder.decode(piece)
             if text:
                 yield text
@@ -271,11 +272,45 @@ class Response:
         if text:
             yield text
 
-    def iter_lines(self, chunk_size: int | None = None, decode_unicode: bool = True) -> Iterator[str]:
-        """Lines without their ends; LF, CR LF and CR end one. Always ``str``, whatever ``decode_unicode`` of requests says."""
+    def iter_lines(
+        self, chunk_size: int | None = None, decode_unicode: bool = True, delimiter: str | bytes | None = None
+    ) -> Iterator[str]:
+        """Lines without their ends; LF, CR LF and CR end one, or else *delimiter*.
+
+        Always ``str``, whatever ``decode_unicode`` of requests says.
+        """
+        size = _checked_size(chunk_size)
+        if delimiter is None:
+            return self._lines(size)
+        if isinstance(delimiter, bytes):
+            delimiter = delimiter.decode(self.encoding)
+        if not isinstance(delimiter, str):
+            raise TypeError(f"delimiter is a str or bytes, not {delimiter!r}")
+        if not delimiter:
+            raise ValueError("delimiter is empty")
+        return self._delimited(size, delimiter)
+
+    def _delimited(self, chunk_size: int | None, delimiter: str) -> Iterator[str]:
+        rest: list[str] = []
+        # The end of what came of the present line, which may be the beginning of a delimiter.
+        tail, tail_max = "", len(delimiter) - 1
+        for text in self._texts(chunk_size):
+            first, *others = (tail + text).split(delimiter)
+            if others:
+                yield "".join(rest) + first
+                yield from others[:-1]
+                rest, first = [], others[-1]
+            cut = max(0, len(first) - tail_max)
+            rest.append(first[:cut])
+            tail = first[cut:]
+        last = "".join(rest) + tail
+        if last:
+            yield last
+
+    def _lines(self, chunk_size: int | None) -> Iterator[str]:
         rest: list[str] = []
         carriage = False
-        for text in self.iter_text(chunk_size):
+        for text in self._texts(chunk_size):
             if carriage and text.startswith("\n"):
                 text = text[1:]
             carriage = False
@@ -432,6 +467,16 @@ class Response:
     def _size(self) -> tuple[int, int, int]:
         self._now()
         return self._sizes
+
+
+def _checked_size(chunk_size: int | None) -> int | None:
+    """At once, not when the first piece is asked for."""
+    if chunk_size is not None:
+        if not isinstance(chunk_size, int) or isinstance(chunk_size, bool):
+            raise TypeError(f"chunk_size is an int or None, not {chunk_size!r}")
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size is at least 1, not {chunk_size}")
+    return chunk_size
 
 
 # Python's own, made for source texts and host names. Not meant for what a server sends, and some take very long.
