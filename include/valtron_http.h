@@ -591,8 +591,9 @@ typedef struct valtron_request_config {
     const uint8_t *body;
     // Length of body.
     size_t body_len;
-    // NULL: the body is copied. Otherwise it is borrowed, must stay as it is, and this is called when the library is
-    // done with it: once if the request was created, never if it was refused or if body is NULL.
+    // NULL: the body is copied; a large copy lasts until the request is freed. Otherwise it is borrowed, must stay as
+    // it is, and this is called when the library is done with it: once if the request was created, never if it was
+    // refused or if body is NULL.
     valtron_release_callback body_release;
     // First argument of body_release.
     void *body_release_user;

@@ -176,7 +176,9 @@ void downloads_collect(void) {
                 counts.resumed += info.tls_resumed != 0;
             } else {
                 valtron_error_detail why = VALTRON_ERROR_DETAIL_INIT;
-                if (counts.failed++ == 0 && valtron_request_error(client, event->request, &why) == VALTRON_OK) {
+                if (counts.failed++ == 0 && event->status == VALTRON_OK) {
+                    fprintf(stderr, "a download failed: HTTP status %d\n", (int)event->http_status);
+                } else if (counts.failed == 1 && valtron_request_error(client, event->request, &why) == VALTRON_OK) {
                     fprintf(stderr, "a download failed: %s\n", why.text);
                 }
             }

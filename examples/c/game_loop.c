@@ -301,6 +301,7 @@ static int handle_keys(void) {
         case SDLK_t: set_mode(GAME_TAKEN); break;
         case SDLK_m: show_hint = !show_hint; break;
         case SDLK_PLUS:
+        case SDLK_EQUALS: /* Plus is the same key with shift on many keyboards. */
         case SDLK_KP_PLUS: budget_us += 250; break;
         case SDLK_MINUS:
         case SDLK_KP_MINUS: budget_us -= budget_us > 250 ? 250 : 0; break;
@@ -407,7 +408,7 @@ int main(int argc, char **argv) {
         if (strcmp(argv[i], "--frames") == 0 && is_number(value)) frames_max = atol(value);
         else if (strcmp(argv[i], "--budget") == 0 && is_number(value)) budget_us = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--downloads") == 0 && is_number(value)) options.downloads = atoi(value);
-        else if (strcmp(argv[i], "--screenshot") == 0) screenshot = value;
+        else if (strcmp(argv[i], "--screenshot") == 0 && *value != '\0') screenshot = value;
         else if (strcmp(argv[i], "--mode") == 0 && strcmp(value, "inline") == 0) options.mode = GAME_INLINE;
         else if (strcmp(argv[i], "--mode") == 0 && strcmp(value, "taken") == 0) options.mode = GAME_TAKEN;
         else return usage();

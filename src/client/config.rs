@@ -2,11 +2,12 @@
 //! value is explicit.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::questions::SpawnCallback;
 use crate::proto::Limits;
+use crate::synca::sync::try_lock;
 use crate::tls::Trust;
 
 /// Requests that may exist at once: a slot is 20 bits of a handle; far below that, a runaway host is told early.
@@ -42,6 +43,15 @@ pub trait BodyBytes: Send + Sync {
     /// Lends them for one call of `use_it`. False: their owner has taken them back, and nobody wants the request any
     /// more.
     fn lend(&self, use_it: &mut dyn FnMut(&[u8])) -> bool;
+
+    /// Its memory is the library's, and so much that to give it back takes its time: whoever frees the request does so
+    /// by [`discard`](Self::discard), since the end of its task may lie in a poll.
+    fn is_heavy(&self) -> bool {
+        false
+    }
+
+    /// Gives the memory back; nobody wants the request any more.
+    fn discard(&self) {}
 }
 
 impl BodyBytes for Vec<u8> {
@@ -54,6 +64,45 @@ impl BodyBytes for Vec<u8> {
         true
     }
 }
+
+/// A body that was copied from the host's.
+pub struct CopiedBody {
+    /// Held for one step of the request at most; empty once it was discarded.
+    bytes: Mutex<Vec<u8>>,
+    count: usize,
+}
+
+impl CopiedBody {
+    /// From the copy.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { count: bytes.len(), bytes: Mutex::new(bytes) }
+    }
+}
+
+impl BodyBytes for CopiedBody {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn lend(&self, use_it: &mut dyn FnMut(&[u8])) -> bool {
+        let Some(bytes) = try_lock(&self.bytes).filter(|bytes| bytes.len() == self.count) else { return false };
+        use_it(&bytes);
+        true
+    }
+
+    fn is_heavy(&self) -> bool {
+        self.count >= HEAVY_BODY_BYTES_MIN
+    }
+
+    fn discard(&self) {
+        // A worker that is just sending from it gives it back itself.
+        let bytes = try_lock(&self.bytes).map(|mut bytes| std::mem::take(&mut *bytes));
+        drop(bytes);
+    }
+}
+
+/// To give back so much takes some ten microseconds.
+const HEAVY_BODY_BYTES_MIN: usize = 256 * 1024;
 
 /// A request's body: owned, or lent by the host. Shared, since a redirect may send it again. Dropped, on whatever
 /// thread, when no longer needed.

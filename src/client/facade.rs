@@ -204,6 +204,9 @@ impl Client {
         let shared = host
             .insert(|handle| RequestShared::new(handle, user_data, silent, now, url, capacity, host))
             .map_err(|status| HttpClientError::plain(status, Phase::None))?;
+        if let Some(body) = &plan.body {
+            shared.keep_upload(body);
+        }
         Ok((plan, shared))
     }
 

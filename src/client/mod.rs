@@ -38,7 +38,7 @@ mod work;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 
-pub use config::{Body, BodyBytes, ClientConfig, RequestConfig, REQUESTS_MAX_LIMIT};
+pub use config::{Body, BodyBytes, ClientConfig, CopiedBody, RequestConfig, REQUESTS_MAX_LIMIT};
 pub use context::Context;
 pub use error::{Argument, HttpClientError, Phase};
 #[cfg(not(target_arch = "wasm32"))]

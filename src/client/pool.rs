@@ -21,14 +21,26 @@ struct Idle<N: Net> {
     since: Instant,
 }
 
+/// The idle connections to one origin, the one used last at the end. One that leaves from between stays until it is at
+/// the end or most are of its kind, so that nobody looks for its place.
+#[derive(Default)]
+struct OriginList {
+    entries: Vec<Entry>,
+    /// Those that are idle still.
+    live: usize,
+}
+
 struct Inner<N: Net> {
     idle: EntryList<Idle<N>>,
-    by_origin: HashMap<Origin, Vec<Entry>, RandomState>,
+    by_origin: HashMap<Origin, OriginList, RandomState>,
     by_key: HashMap<SocketKey, Entry, RandomState>,
     /// Oldest first; what is not idle any more stays until it is at the front or most are of its kind.
     by_age: VecDeque<(Instant, Entry)>,
     /// The task that looks after them runs.
     attended: bool,
+    /// Entries looked at to find those that are idle still.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
 /// See the module. Cheap to clone.
@@ -60,6 +72,8 @@ impl<N: Net> Pool<N> {
                 by_key: HashMap::default(),
                 by_age: VecDeque::new(),
                 attended: false,
+                #[cfg(test)]
+                looked_at: 0,
             })),
             watch: Arc::new(WatchList::default()),
             idle_max,
@@ -74,14 +88,20 @@ impl<N: Net> Pool<N> {
         let found = {
             let mut inner = lock(&self.inner);
             loop {
-                let Some(entry) = inner.by_origin.get(origin).and_then(|list| list.last().copied()) else { break None };
+                let Some(entry) = inner.by_origin.get(origin).and_then(|list| list.entries.last().copied()) else {
+                    break None;
+                };
                 let old = |since| self.idle_timeout.is_some_and(|timeout| now.since(since) >= timeout);
                 if inner.idle.get(entry).is_some_and(|idle| old(idle.since)) {
                     // So are those that were used before it: they are the pool's own task's to close.
                     break None;
                 }
-                inner.by_origin.get_mut(origin).and_then(Vec::pop);
-                let Some(mut idle) = inner.remove(entry) else { continue };
+                let removed = inner.remove(entry);
+                if let Some(list) = inner.by_origin.get_mut(origin) {
+                    list.entries.pop();
+                    list.live -= usize::from(removed.is_some());
+                }
+                let Some(mut idle) = removed else { continue };
                 let connection = &mut idle.connection;
                 let fit = (!connection.readable_hint() || connection.tend()) && connection.is_clean();
                 if !fit {
@@ -117,7 +137,9 @@ impl<N: Net> Pool<N> {
         inner.forget_origins();
         let origin = connection.origin().clone();
         let entry = inner.idle.insert(Idle { connection, since: now });
-        inner.by_origin.entry(origin).or_default().push(entry);
+        let list = inner.by_origin.entry(origin).or_default();
+        list.entries.push(entry);
+        list.live += 1;
         inner.by_key.insert(key, entry);
         inner.by_age.push_back((now, entry));
         let start = !std::mem::replace(&mut inner.attended, true);
@@ -149,6 +171,12 @@ impl<N: Net> Pool<N> {
         lock(&self.inner)
     }
 
+    /// Entries looked at so far to find those that are idle still.
+    #[cfg(test)]
+    pub fn looked_at(&self) -> usize {
+        lock(&self.inner).looked_at
+    }
+
     /// No idle connections; or somebody is busy with them just now. Waits for nobody.
     pub fn seems_empty(&self) -> bool {
         try_lock(&self.inner).is_none_or(|inner| inner.idle.is_empty())
@@ -161,7 +189,7 @@ impl<N: Net> Pool<N> {
 }
 
 impl<N: Net> Inner<N> {
-    /// Takes an entry out that is no longer in `by_origin`.
+    /// Takes an entry out of all but `by_origin` and `by_age`.
     fn remove(&mut self, entry: Entry) -> Option<Idle<N>> {
         let idle = self.idle.remove(entry)?;
         self.by_key.remove(&idle.connection.key());
@@ -186,20 +214,27 @@ impl<N: Net> Inner<N> {
     /// a request is kept.
     fn forget_origins(&mut self) {
         if self.by_origin.len() > ORIGINS_KEPT + 2 * self.idle.len() {
-            self.by_origin.retain(|_, list| !list.is_empty());
+            self.by_origin.retain(|_, list| list.live > 0);
         }
     }
 
     /// Takes an entry out of everything.
     fn unlink(&mut self, entry: Entry) -> Option<Idle<N>> {
-        let idle = self.remove(entry)?;
-        if let Some(list) = self.by_origin.get_mut(idle.connection.origin()) {
-            list.retain(|other| *other != entry);
-            if list.is_empty() {
-                self.by_origin.remove(idle.connection.origin());
+        let removed = self.remove(entry)?;
+        let origin = removed.connection.origin();
+        if let Some(list) = self.by_origin.get_mut(origin) {
+            list.live -= 1;
+            if list.live == 0 {
+                self.by_origin.remove(origin);
+            } else if list.entries.len() > LEFT_MIN + 2 * list.live {
+                #[cfg(test)]
+                {
+                    self.looked_at += list.entries.len();
+                }
+                list.entries.retain(|entry| self.idle.get(*entry).is_some());
             }
         }
-        Some(idle)
+        Some(removed)
     }
 }
 
@@ -208,6 +243,9 @@ const ORIGINS_KEPT: usize = 64;
 
 /// So many ages are carried along though their connections are not idle any more.
 const AGES_MIN: usize = 64;
+
+/// So many that left are carried along in the list of an origin.
+const LEFT_MIN: usize = 8;
 
 /// Connections that one step looks at or closes: each costs some system calls.
 const LOOKS_PER_STEP_MAX: usize = 8;

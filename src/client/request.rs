@@ -11,6 +11,7 @@ mod telling;
 
 use super::body_buffer::BodyBuffer;
 use super::body_capacity::BodyCapacity;
+use super::config::Body;
 use super::error::{HttpClientError, Phase};
 pub use super::heads::{HeadKind, HeadRecord};
 use super::host_side::{event_flags, Event, HostSide};
@@ -118,6 +119,8 @@ struct Inner {
     url: Arc<str>,
     /// What most requests have not.
     rare: Option<Box<Rare>>,
+    /// The request's own body, if it is large and a copy: to be given back when the host frees the request.
+    upload: Option<Body>,
     body: BodyBuffer,
     capacity: BodyCapacity,
     body_ended: bool,
@@ -217,6 +220,7 @@ impl RequestShared {
                 final_head: None,
                 url,
                 rare: None,
+                upload: None,
                 body: BodyBuffer::new(capacity.bytes()),
                 capacity,
                 body_ended: false,
@@ -321,12 +325,25 @@ impl RequestShared {
         }
     }
 
+    /// Keeps what takes its time to give back until the host is done with the request.
+    pub fn keep_upload(&self, body: &Body) {
+        if body.is_heavy() {
+            self.inner().upload = Some(body.clone());
+        }
+    }
+
     /// The host is done with it.
     pub fn free(&self) {
         self.request_stop(Stop::Freed);
         // Here and not where its task ends: many bytes take their time, and a poll has a budget.
-        let body = std::mem::take(&mut self.inner().body);
+        let (body, upload) = {
+            let inner = &mut *self.inner();
+            (std::mem::take(&mut inner.body), inner.upload.take())
+        };
         drop(body);
+        if let Some(upload) = upload {
+            upload.discard();
+        }
     }
 
     /// The host waits for something else than bytes: it leaves them to the producer.

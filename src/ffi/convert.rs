@@ -9,8 +9,8 @@ use super::codes::*;
 use super::pointers::{array_in, bytes, input, optional_out_struct, OutStruct};
 use super::types::*;
 use crate::client::{
-    Argument, Body, Client, ClientConfig, Decision, HeadKind, HttpClientError, RequestConfig, RequestInfo, Status,
-    REQUESTS_MAX_LIMIT,
+    Argument, Body, Client, ClientConfig, CopiedBody, Decision, HeadKind, HttpClientError, RequestConfig, RequestInfo,
+    Status, REQUESTS_MAX_LIMIT,
 };
 use crate::tls::Trust;
 
@@ -515,7 +515,7 @@ unsafe fn body(
     let bytes = unsafe { bytes(c.body, c.body_len)? };
     match c.body_release {
         _ if c.body.is_null() => Ok((None, None)),
-        None => Ok((Some(Arc::new(copied(bytes)?)), None)),
+        None => Ok((Some(Arc::new(CopiedBody::new(copied(bytes)?))), None)),
         Some(release) => {
             // SAFETY: as above.
             let borrowed = unsafe { Borrowed::new(release, c.body_release_user, c.body, c.body_len, releases.clone()) };

@@ -197,8 +197,9 @@ pub struct valtron_request_config {
     pub body: *const u8,
     /// Length of body.
     pub body_len: usize,
-    /// NULL: the body is copied. Otherwise it is borrowed, must stay as it is, and this is called when the library is
-    /// done with it: once if the request was created, never if it was refused or if body is NULL.
+    /// NULL: the body is copied; a large copy lasts until the request is freed. Otherwise it is borrowed, must stay as
+    /// it is, and this is called when the library is done with it: once if the request was created, never if it was
+    /// refused or if body is NULL.
     pub body_release: valtron_release_callback,
     /// First argument of body_release.
     pub body_release_user: *mut c_void,

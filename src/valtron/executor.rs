@@ -412,7 +412,8 @@ impl Executor {
             return;
         }
         let mut staged = std::mem::take(&mut self.staged);
-        self.shared.take_staged(&mut staged, &mut self.over);
+        let most = INTAKE_MAX.saturating_sub(self.backlog.staged.len());
+        self.shared.take_staged(most, &mut staged, &mut self.over);
         for one in staged.drain(..) {
             match one.lifted {
                 true => self.take_in(one, RunQueues::push_lifted),

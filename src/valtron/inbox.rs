@@ -1,6 +1,7 @@
 //! How work reaches an executor from outside a step: [`ExecutorHandle`] for any thread, `Engine` for the actions of
 //! tasks.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::do_next::BoxedExecutionIterator;
@@ -38,7 +39,10 @@ struct Part {
     /// The live keys of this part; see [`key`]. They are given out here so that whoever adds a task learns its real key
     /// at once.
     keys: EntryList<()>,
-    staged: Vec<Staged>,
+    /// Children, which are taken in at once.
+    lifted: Vec<Staged>,
+    /// The rest, oldest first.
+    staged: VecDeque<Staged>,
     closed: bool,
 }
 
@@ -182,7 +186,11 @@ impl Shared {
                 return Err(work);
             }
             let entry = key(at, part.keys.insert(()));
-            part.staged.push(Staged { entry, work, parent, lifted });
+            let staged = Staged { entry, work, parent, lifted };
+            match lifted {
+                true => part.lifted.push(staged),
+                false => part.staged.push_back(staged),
+            }
             self.filled.fetch_or(1 << at, Ordering::SeqCst);
             entry
         };
@@ -190,9 +198,10 @@ impl Shared {
         Ok(entry)
     }
 
-    /// Moves what is staged to `into`, keeping both allocations, and gives the keys of tasks that are `over` back. What
-    /// is in a part that another thread holds stays for the next turn: a turn waits for nobody.
-    pub(super) fn take_staged(&self, into: &mut Vec<Staged>, over: &mut Vec<Entry>) {
+    /// Moves what is staged to `into`, keeping the allocations, and gives the keys of tasks that are `over` back. Of
+    /// each part it takes all children and `most` others: a host may have staged more than a turn has time for. Those,
+    /// and what is in a part that another thread holds, stay for the next turn: a turn waits for nobody.
+    pub(super) fn take_staged(&self, most: usize, into: &mut Vec<Staged>, over: &mut Vec<Entry>) {
         let ended = over.iter().fold(0, |bits, entry| bits | 1 << parted(*entry).0);
         let due = self.filled.swap(0, Ordering::SeqCst) | ended;
         for (at, part) in self.inbox.iter().enumerate().filter(|(at, _)| due & 1 << at != 0) {
@@ -200,7 +209,12 @@ impl Shared {
                 self.filled.fetch_or(1 << at, Ordering::SeqCst);
                 continue;
             };
-            into.append(&mut part.staged);
+            into.append(&mut part.lifted);
+            let some = part.staged.len().min(most);
+            into.extend(part.staged.drain(..some));
+            if !part.staged.is_empty() {
+                self.filled.fetch_or(1 << at, Ordering::SeqCst);
+            }
             over.retain(|entry| {
                 let here = parted(*entry).0 == at;
                 if here {
@@ -239,7 +253,8 @@ impl Shared {
         for part in &self.inbox {
             let mut part = lock(part);
             part.closed = true;
-            staged.append(&mut part.staged);
+            staged.append(&mut part.lifted);
+            staged.extend(part.staged.drain(..));
         }
         staged
     }

@@ -1,10 +1,15 @@
-/* Goal: polls that find nothing to do, polls while requests wait, and a body that flows take no memory; and a request takes no
- * more than so many blocks. Method: the library's allocator is one that counts, and everything is driven by this thread. */
+/* Goal: polls that find nothing to do, polls while requests wait, and a body that flows take no memory; a request takes no more
+ * than so many blocks; and no poll gives a large block back, which takes its time. Method: the library's allocator is one that
+ * counts, and everything is driven by this thread. */
 #include "support.h"
 
 /* Blocks asked for, by all threads and by this one; a block that moves counts, too. */
 static atomic_long taken_by_all;
 static _Thread_local long taken_here;
+
+/* The largest block that a poll of this thread gave back. */
+static _Thread_local int in_poll;
+static _Thread_local size_t given_back_max;
 
 /* Workers take their time, also to begin: where there are any, what counts is what the calls of this thread take. */
 static long taken(void) { return workers > 0 ? taken_here : atomic_load(&taken_by_all); }
@@ -20,8 +25,8 @@ static void *count_allocate(void *user, size_t size, size_t alignment) {
 
 static void count_deallocate(void *user, void *block, size_t size, size_t alignment) {
     (void)user;
-    (void)size;
     (void)alignment;
+    if (in_poll && size > given_back_max) given_back_max = size;
     free(block);
 }
 
@@ -37,7 +42,9 @@ static void *count_reallocate(void *user, void *block, size_t old_size, size_t a
 static size_t frame(valtron_client *client, valtron_event *events, size_t cap) {
     valtron_poll_info info = VALTRON_POLL_INFO_INIT;
     size_t count = 0;
+    in_poll = 1;
     OK(valtron_client_poll(client, 2000, &info));
+    in_poll = 0;
     OK(valtron_client_next_events(client, events, sizeof events[0], cap, &count));
     return count;
 }
@@ -150,6 +157,39 @@ static long flowing(const char *base, int way) {
     return after - before;
 }
 
+#define UPLOAD_BYTES (8 << 20)
+/* What a poll may give back: as long as what one step sends. */
+#define GIVEN_BACK_MAX (256 * 1024)
+
+/* A copied body goes with its request, whenever that is freed: in the end, on its way, and before it began. */
+static void uploading(void) {
+    enum { IN_THE_END, ON_ITS_WAY, AT_ONCE, CASES };
+    static uint8_t body[UPLOAD_BYTES];
+    valtron_client *client = client_new();
+    valtron_event event;
+    given_back_max = 0;
+    for (int at = IN_THE_END; at < CASES; at++) {
+        valtron_request_config config = request_config(text("%s/hello", site("VALTRON_SITE_HTTP")));
+        valtron_request request;
+        config.method = "POST";
+        config.method_len = 4;
+        config.body = body;
+        config.body_len = sizeof body;
+        request = request_from(client, &config);
+        while (at != AT_ONCE && !(at == ON_ITS_WAY ? look(client, request).body_sent > 0 : look(client, request).terminal)) {
+            frame(client, &event, 1);
+        }
+        if (at == IN_THE_END) {
+            CHECK_STATUS(look(client, request).status, VALTRON_OK);
+            CHECK_INT(look(client, request).body_sent, sizeof body);
+        }
+        valtron_request_free(client, request);
+        for (int i = 0; i < 8; i++) frame(client, &event, 1);
+    }
+    CHECK_OP(given_back_max, <=, GIVEN_BACK_MAX);
+    valtron_client_free(client);
+}
+
 #define REQUESTS 200
 
 /* Blocks per request over one kept connection: creation, driving, events, body, free. */
@@ -194,6 +234,7 @@ static void test(void) {
     const char *http = site("VALTRON_SITE_HTTP"), *https = site("VALTRON_SITE_HTTPS");
     idle();
     waiting();
+    uploading();
     if (workers > 0) return;
     for (int way = 0; way < WAYS; way++) {
         long plain = flowing(http, way), tls = flowing(https, way);

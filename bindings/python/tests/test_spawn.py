@@ -1,11 +1,12 @@
 """The on_spawn hook: run, deny, take; and what it raises."""
 
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import valtron_http
-from valtron_http import Client, exceptions
+from valtron_http import Client, _native, exceptions
 
 
 def asking(site, hook, kinds=("redirect", "tls", "resolve"), **options):
@@ -52,14 +53,21 @@ def test_deny(site, kind):
 
 
 def test_hitches(site):
-    """The longest step is told with its cause, and forgotten on request."""
+    """The longest step is told with its cause, polls with their longest and by duration, and all is forgotten on request."""
     with Client(verify=site.ca) as client:
-        assert client.hitches() == {"longest_step": 0.0, "kind": "none"}
+        nothing = {"longest_step": 0.0, "kind": "none", "polls": 0, "longest_poll": 0.0, "poll_counts": [0] * 16}
+        assert client.hitches() == nothing
         client.get(site.https + "/hello")
         longest = client.hitches(reset=True)
         assert 0 < longest["longest_step"] < 10
         assert longest["kind"] in ("start", "resolve", "tls_start", "tls_handshake", "send", "head", "body")
-        assert client.hitches()["kind"] == "none"
+        assert client.hitches() == nothing
+        # The package itself only waits.
+        poll = ctypes.CDLL(_native.path).valtron_client_poll
+        poll.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p]
+        assert poll(client._native().pointer, 0, None) == 0
+        polled = client.hitches()
+        assert polled["polls"] == sum(polled["poll_counts"]) == 1 and 0 < polled["longest_poll"] < 10
 
 
 @pytest.mark.parametrize("kind", ["tls", "resolve"])

@@ -409,10 +409,14 @@ class Client:
         return {field[0]: getattr(stats, field[0]) for field in _native.Stats._fields_[1:]}
 
     def hitches(self, *, reset: bool = False) -> dict[str, Any]:
-        """The longest step that the library made without giving way, in seconds, and what it was about.
+        """How long the library kept a thread, in seconds: its longest step, which is the least that it does without giving
+        way, and its polls.
 
-        ``kind`` is one of start, resolve, tls_start, tls_handshake, send, head, body, redirect and idle, or none if there was
-        no step yet. ``reset`` counts anew from here on.
+        ``kind`` is what the longest step was about: start, resolve, tls_start, tls_handshake, send, head, body, redirect or
+        idle, or none if there was no step yet. ``poll_counts[i]`` counts the polls shorter than 16 << i microseconds and no
+        shorter than ``poll_counts[i - 1]`` says, the last element all longer ones. The calls of this package wait instead of
+        polling, so there are no polls unless somebody drives the client through the C interface. ``reset`` counts anew from
+        here on.
         """
         hitches = _native.Hitches(struct_size=sizeof(_native.Hitches))
         native = self._native()
@@ -421,7 +425,13 @@ class Client:
             raise describe(kind_of(status), status, None, None, None)
         kind = hitches.longest_step_kind
         known = 0 <= kind < len(_native.STEP_KINDS)
-        return {"longest_step": hitches.longest_step_ns / 1e9, "kind": _native.STEP_KINDS[kind] if known else str(kind)}
+        return {
+            "longest_step": hitches.longest_step_ns / 1e9,
+            "kind": _native.STEP_KINDS[kind] if known else str(kind),
+            "polls": hitches.polls,
+            "longest_poll": hitches.longest_poll_ns / 1e9,
+            "poll_counts": list(hitches.poll_counts),
+        }
 
     # Inside.
 

@@ -91,6 +91,29 @@ fn bounds_of_the_pool() {
     }
 }
 
+/// Goal: to close an idle connection nobody looks through the others to the same origin, whoever closes it: the pool
+/// that is full, the peer, or time. Method: count what is looked at, of many that go each way.
+#[test]
+fn an_end_is_no_search() {
+    const MANY: usize = 240;
+    let idle_timeout = Some(Duration::from_secs(5));
+    let mut world = World::with(Setup { idle_max: MANY / 2, idle_timeout, ..Setup::default() });
+    let mut all = Vec::new();
+    for at in 0..MANY {
+        // Every other one is closed by its peer.
+        let end = if at % 2 == 0 { vec![Op::AdvanceMs(1_000), Op::Eof] } else { Vec::new() };
+        world.script([vec![ok("x")], end].concat());
+        all.push(world.start(get(URL)));
+    }
+    world.sim.advance(Duration::from_millis(10));
+    assert_eq!((all.iter().filter(|one| one.is_terminal()).count(), world.context.pool.len()), (MANY, MANY / 2));
+    world.sim.advance(Duration::from_millis(1_500));
+    assert!((1..MANY / 2).contains(&world.context.pool.len()));
+    world.sim.advance(Duration::from_secs(10));
+    assert!(world.context.pool.is_empty());
+    assert!(world.context.pool.looked_at() <= 3 * MANY, "{} for {MANY}", world.context.pool.looked_at());
+}
+
 /// Goal: many connections that grow old or die at once are closed step by step, few at a time: the steps of a poll are
 /// short. Method: one turn after another, in which only the pool has something to do.
 #[test]

@@ -54,6 +54,29 @@ fn the_budget_ends_a_call() {
     assert_eq!(log.take(), ["c", "a"]);
 }
 
+/// Goal: a turn takes in some hundred new tasks and does not touch the rest, however many a host has made; all of them
+/// run, in their order. Method: ten thousand, by turns without a budget; those not taken in stay in the inbox.
+#[test]
+fn a_turn_leaves_most_of_many_in_the_inbox() {
+    const TASKS: usize = 10_000;
+    let (mut executor, _poller) = host_executor();
+    let ran = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..TASKS {
+        let ran = ran.clone();
+        executor.handle().spawn(erased(from_fn(move || {
+            lock(&ran).push(number);
+            None
+        })));
+    }
+    let mut turns = 0;
+    while executor.run_once(Duration::ZERO).work_left {
+        turns += 1;
+        assert_eq!(executor.handle().has_injected(), lock(&ran).len() < TASKS, "after {turns} turns");
+    }
+    assert!((TASKS / 1_000..TASKS / 100).contains(&turns), "{turns} turns");
+    assert!(lock(&ran).iter().copied().eq(0..TASKS));
+}
+
 type Lift = Box<dyn FnMut(Entry, BoxedExecutionEngine) -> GenericResult<()> + Send>;
 
 struct LiftAction(Lift);
