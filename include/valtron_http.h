@@ -521,7 +521,7 @@ typedef struct valtron_stats {
     uint64_t requests_live;
     // Always 0.
     uint64_t events_lost;
-    // The longest poll, in microseconds; see valtron_hitches.
+    // The longest poll, in microseconds; see valtron_hitches, and anew when valtron_client_hitches is told to reset.
     uint64_t longest_poll_us;
 } valtron_stats;
 
@@ -529,7 +529,8 @@ typedef struct valtron_stats {
 typedef struct valtron_hitches {
     // Set it to sizeof(valtron_hitches); VALTRON_HITCHES_INIT does.
     size_t struct_size;
-    // Calls of valtron_client_poll, and of valtron_request_poll with a budget.
+    // Calls of valtron_client_poll, and of valtron_request_poll with a budget, where that drives: not where worker
+    // threads do.
     uint64_t polls;
     // The longest of them, in nanoseconds.
     uint64_t longest_poll_ns;

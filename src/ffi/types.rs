@@ -434,7 +434,7 @@ pub struct valtron_stats {
     pub requests_live: u64,
     /// Always 0.
     pub events_lost: u64,
-    /// The longest poll, in microseconds; see valtron_hitches.
+    /// The longest poll, in microseconds; see valtron_hitches, and anew when valtron_client_hitches is told to reset.
     pub longest_poll_us: u64,
 }
 
@@ -444,7 +444,8 @@ pub struct valtron_stats {
 pub struct valtron_hitches {
     /// Set it to sizeof(valtron_hitches); VALTRON_HITCHES_INIT does.
     pub struct_size: usize,
-    /// Calls of valtron_client_poll, and of valtron_request_poll with a budget.
+    /// Calls of valtron_client_poll, and of valtron_request_poll with a budget, where that drives: not where worker
+    /// threads do.
     pub polls: u64,
     /// The longest of them, in nanoseconds.
     pub longest_poll_ns: u64,

@@ -70,7 +70,8 @@ impl Tally {
         }
     }
 
-    /// Prints the line; then, if `BENCH_HOLD` is set, stays with all connections open until stdin closes.
+    /// Prints the line; then, if `BENCH_HOLD` is set, stays with all connections open until stdin closes. Ends the
+    /// program if a request failed, as the C clients end: what counts system calls looks at nothing else.
     pub fn finish(&self) {
         let (warm_cpu, warm_wall, warm_ok) = *self.warm.lock().unwrap();
         println!(
@@ -85,6 +86,9 @@ impl Tally {
         );
         if std::env::var_os("BENCH_HOLD").is_some() {
             let _ = std::io::stdin().read(&mut [0; 1]);
+        }
+        if self.failed.load(Ordering::Relaxed) > 0 {
+            std::process::exit(1);
         }
     }
 }
