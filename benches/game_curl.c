@@ -52,7 +52,7 @@ int downloads_start(const struct game_options *wanted) {
     return 0;
 }
 
-void downloads_set_mode(enum game_mode mode) { (void)mode; }
+int downloads_set_mode(enum game_mode mode) { return mode == GAME_INLINE ? 0 : -1; }
 
 void downloads_poll(uint64_t budget_us) {
     int running;

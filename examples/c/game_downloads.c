@@ -1,5 +1,5 @@
 /* The downloads of the game loop, by valtron_http: one client, polled once a frame; in the mode `taken` the CPU work of TLS
- * handshakes goes to a few job threads, as an engine has them. */
+ * handshakes goes to a few job threads, as an engine has them; in the mode `workers` the library drives on threads of its own. */
 #include "game_downloads.h"
 
 #include <pthread.h>
@@ -117,14 +117,14 @@ const char *downloads_library(void) {
 
 const char *downloads_build(void) { return valtron_features() & VALTRON_FEATURE_MULTI ? "multi" : "single"; }
 
-int downloads_has_mode(enum game_mode wanted) { return wanted == GAME_INLINE || wanted == GAME_TAKEN; }
+int downloads_has_mode(enum game_mode wanted) {
+    return wanted == GAME_INLINE || wanted == GAME_TAKEN || (valtron_features() & VALTRON_FEATURE_MULTI) != 0;
+}
 
-int downloads_start(const struct game_options *wanted) {
+static int start_client(void) {
     valtron_client_config config = VALTRON_CLIENT_CONFIG_INIT;
     valtron_status status;
     char *pem;
-    options = *wanted;
-    mode = options.mode;
     pem = read_file(options.ca_file, &config.ca_pem_len);
     if (pem == NULL) {
         perror(options.ca_file);
@@ -132,7 +132,9 @@ int downloads_start(const struct game_options *wanted) {
     }
     config.ca_pem = pem;
     config.trust = VALTRON_TRUST_PEM_ONLY;
-    if (mode == GAME_TAKEN || options.may_switch) {
+    /* With none, polls drive the downloads, in that build, too. */
+    config.worker_threads = mode == GAME_WORKERS ? -1 : 0;
+    if (mode == GAME_TAKEN || (mode == GAME_INLINE && options.may_switch)) {
         config.spawn_ask = VALTRON_SPAWN_TLS_UPGRADE;
         config.spawn_callback = on_spawn;
         for (; engine.running < JOB_THREADS; engine.running++) {
@@ -148,7 +150,19 @@ int downloads_start(const struct game_options *wanted) {
     return 0;
 }
 
-void downloads_set_mode(enum game_mode wanted) { mode = wanted; }
+int downloads_start(const struct game_options *wanted) {
+    options = *wanted;
+    mode = options.mode;
+    return start_client();
+}
+
+int downloads_set_mode(enum game_mode wanted) {
+    int other_threads = (wanted == GAME_WORKERS) != (mode == GAME_WORKERS);
+    mode = wanted;
+    if (!other_threads) return 0;
+    valtron_client_free(client);
+    return start_client();
+}
 
 void downloads_poll(uint64_t budget_us) { valtron_client_poll(client, budget_us, NULL); }
 

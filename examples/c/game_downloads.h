@@ -10,7 +10,7 @@
 enum game_mode {
     GAME_INLINE, /* handshakes are computed inside the poll */
     GAME_TAKEN,  /* by the game's own job threads */
-    GAME_MODES
+    GAME_WORKERS /* by threads of the library, which drive the downloads; a poll only collects */
 };
 
 enum tile_state { TILE_EMPTY, TILE_CONNECTING, TILE_HANDSHAKE, TILE_SENT, TILE_RECEIVING, TILE_STATES };
@@ -42,12 +42,13 @@ struct game_options {
 /* Its name and version, and which build of it. */
 const char *downloads_library(void);
 const char *downloads_build(void);
-/* Whether the mode makes a difference in this build. */
+/* Whether this build knows the mode. */
 int downloads_has_mode(enum game_mode mode);
 
 /* 0, or -1 after a line on stderr. */
 int downloads_start(const struct game_options *options);
-void downloads_set_mode(enum game_mode mode);
+/* From and to GAME_WORKERS, all downloads begin anew. 0, or -1 after a line on stderr. */
+int downloads_set_mode(enum game_mode mode);
 /* The library's share of a frame: this is what is measured. */
 void downloads_poll(uint64_t budget_us);
 /* CPU time of this thread that the game's own callbacks took inside polls so far, in nanoseconds. */

@@ -1,11 +1,12 @@
 /* A game's main loop with downloads in it: sixty frames a second, sixty-four HTTPS downloads under way, each with a handshake
  * of its own, and a graph of what each poll cost against its budget.
  *
- *   game_loop URL CA_FILE [--frames N] [--mode inline|taken] [--budget MICROSECONDS] [--downloads N]
- *             [--json] [--samples] [--screenshot FILE.bmp]
+ *   game_loop URL CA_FILE [--frames N] [--mode inline|taken|workers] [--budget MICROSECONDS] [--downloads N]
+ *             [--keys KEYS] [--json] [--samples] [--screenshot FILE.bmp]
  *
- * Keys: I handshakes inside the poll, T taken by the game's job threads, M how to run the other build, + and - the budget, Esc
- * ends. With --frames it ends by itself; --json then prints what the polls took, --samples with each of them. */
+ * Keys: I handshakes inside the poll, T taken by the game's job threads, M by the worker threads of the library's `multi` build,
+ * + and - the budget, Esc ends. With --frames it ends by itself; --json then prints what the polls took, --samples with each of
+ * them. --keys presses one of those keys every half second, to show them. */
 #include <SDL.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include "game_font.h"
 
 #define FRAME_NS 16666667
+/* Between two keys of --keys. */
+#define KEY_FRAMES 30
 #define WIDTH 960
 #define HEIGHT 600
 /* The samples kept; a longer game forgets its beginning. */
@@ -34,7 +37,9 @@ static struct sample samples[SAMPLES_MAX];
 static long frames, late_frames;
 static uint64_t budget_us = 2000;
 static struct game_options options = {.downloads = 64, .mode = GAME_INLINE};
+static const char *const mode_names[] = {"inline", "taken", "workers"};
 static int show_hint;
+static const char *keys = "";
 
 /* ---- clocks and numbers ---- */
 
@@ -247,9 +252,9 @@ static void draw_text(double seconds) {
     snprintf(line, sizeof line, "%s", downloads_library());
     write_text(28, 28, 2, 0xFFFFFF, line);
     snprintf(line, sizeof line, "%s build, handshakes %s", downloads_build(),
-             options.mode == GAME_TAKEN                 ? "taken by job threads"
-             : strcmp(downloads_build(), "multi") == 0 ? "by its worker threads"
-                                                        : "inside the poll");
+             options.mode == GAME_TAKEN     ? "taken by job threads"
+             : options.mode == GAME_WORKERS ? "by its worker threads"
+                                            : "inside the poll");
     write_text(28, 50, 2, 0xF2D06B, line);
     snprintf(line, sizeof line, "%d downloads under way, %llu done (%.0f a second), %llu failed, %.0f MB", options.downloads,
              (unsigned long long)counts.done, (double)counts.done / fmax(seconds, 0.001), (unsigned long long)counts.failed,
@@ -263,8 +268,8 @@ static void draw_text(double seconds) {
     snprintf(line, sizeof line, "frame %ld, %ld late", frames, late_frames);
     write_text(28, 108, 1, 0xC9D5EE, line);
     write_text(28, 132, 1, 0x9FB3D9,
-               show_hint ? "the build is chosen by the linker: run this program linked to the other libvaltron_http.so"
-                         : "I inline   T taken   M other build   + - budget   Esc end");
+               show_hint ? "this build has no threads: link the libvaltron_http.so that was built with the feature `multi`"
+                         : "I inline   T taken   M multi   + - budget   Esc end");
     panel(16, 548, 928, 40, "");
     snprintf(line, sizeof line, "CPU  us   p50 %6.0f   p99 %6.0f   p99.9 %6.0f   max %6.0f", cpu.p50, cpu.p99, cpu.p999, cpu.max);
     write_text(28, 564, 1, 0x5AA9E6, line);
@@ -283,23 +288,40 @@ static void draw(double seconds) {
 
 /* ---- the loop ---- */
 
-static void set_mode(enum game_mode mode) {
-    if (!downloads_has_mode(mode)) return;
+/* 1: the game ends, since it cannot go on. */
+static int set_mode(enum game_mode mode) {
+    show_hint = !downloads_has_mode(mode);
+    if (show_hint) return 0;
     options.mode = mode;
-    downloads_set_mode(mode);
+    return downloads_set_mode(mode) != 0;
+}
+
+/* What --keys asks for goes the way of a key that somebody presses: its code is its letter. */
+static void press_next_key(void) {
+    SDL_Event event = {.type = SDL_KEYDOWN};
+    if (*keys == '\0' || frames % KEY_FRAMES != KEY_FRAMES - 1) return;
+    event.key.keysym.sym = SDL_tolower(*keys++);
+    SDL_PushEvent(&event);
 }
 
 /* 1: the game ends. */
 static int handle_keys(void) {
     SDL_Event event;
+    press_next_key();
     while (SDL_PollEvent(&event)) {
         if (event.type == SDL_QUIT) return 1;
         if (event.type != SDL_KEYDOWN) continue;
         switch (event.key.keysym.sym) {
         case SDLK_ESCAPE: return 1;
-        case SDLK_i: set_mode(GAME_INLINE); break;
-        case SDLK_t: set_mode(GAME_TAKEN); break;
-        case SDLK_m: show_hint = !show_hint; break;
+        case SDLK_i:
+            if (set_mode(GAME_INLINE)) return 1;
+            break;
+        case SDLK_t:
+            if (set_mode(GAME_TAKEN)) return 1;
+            break;
+        case SDLK_m:
+            if (set_mode(GAME_WORKERS)) return 1;
+            break;
         case SDLK_PLUS:
         case SDLK_EQUALS: /* Plus is the same key with shift on many keyboards. */
         case SDLK_KP_PLUS: budget_us += 250; break;
@@ -344,7 +366,7 @@ static void print_json(double seconds, int with_samples) {
     struct game_counts counts = downloads_counts();
     struct game_hitches hitches;
     printf("{\"library\": \"%s\", \"build\": \"%s\", \"mode\": \"%s\", \"budget_us\": %llu, \"downloads\": %d, ",
-           downloads_library(), downloads_build(), options.mode == GAME_TAKEN ? "taken" : "inline",
+           downloads_library(), downloads_build(), mode_names[options.mode],
            (unsigned long long)budget_us, options.downloads);
     print_spread("poll_cpu_us", spread_of(offsetof(struct sample, poll_cpu)));
     print_spread("poll_wall_us", spread_of(offsetof(struct sample, poll_wall)));
@@ -375,8 +397,8 @@ static int save_screenshot(const char *path) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: game_loop URL CA_FILE [--frames N] [--mode inline|taken] [--budget MICROSECONDS]\n"
-                    "                 [--downloads N] [--json] [--samples] [--screenshot FILE.bmp]\n");
+    fprintf(stderr, "usage: game_loop URL CA_FILE [--frames N] [--mode inline|taken|workers] [--budget MICROSECONDS]\n"
+                    "                 [--downloads N] [--keys KEYS] [--json] [--samples] [--screenshot FILE.bmp]\n");
     return 2;
 }
 
@@ -384,6 +406,15 @@ static int usage(void) {
 static int is_number(const char *text) {
     size_t digits = strspn(text, "0123456789");
     return digits > 0 && digits <= 9 && text[digits] == '\0';
+}
+
+static int read_mode(const char *name) {
+    for (int i = GAME_INLINE; i <= GAME_WORKERS; i++) {
+        if (strcmp(name, mode_names[i]) != 0) continue;
+        options.mode = (enum game_mode)i;
+        return downloads_has_mode(options.mode);
+    }
+    return 0;
 }
 
 int main(int argc, char **argv) {
@@ -395,6 +426,7 @@ int main(int argc, char **argv) {
     if (argc < 3) return usage();
     options.url = argv[1];
     options.ca_file = argv[2];
+    if (downloads_has_mode(GAME_WORKERS)) options.mode = GAME_WORKERS;
     for (int i = 3; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--json") == 0) {
@@ -405,17 +437,19 @@ int main(int argc, char **argv) {
             with_samples = 1;
             continue;
         }
+        int known = 1;
         if (strcmp(argv[i], "--frames") == 0 && is_number(value)) frames_max = atol(value);
         else if (strcmp(argv[i], "--budget") == 0 && is_number(value)) budget_us = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--downloads") == 0 && is_number(value)) options.downloads = atoi(value);
         else if (strcmp(argv[i], "--screenshot") == 0 && *value != '\0') screenshot = value;
-        else if (strcmp(argv[i], "--mode") == 0 && strcmp(value, "inline") == 0) options.mode = GAME_INLINE;
-        else if (strcmp(argv[i], "--mode") == 0 && strcmp(value, "taken") == 0) options.mode = GAME_TAKEN;
-        else return usage();
+        else if (strcmp(argv[i], "--keys") == 0 && *value != '\0') keys = value;
+        else if (strcmp(argv[i], "--mode") == 0) known = read_mode(value);
+        else known = 0;
+        if (!known) return usage();
         i++;
     }
-    if (options.downloads < 1 || options.downloads > DOWNLOADS_MAX || !downloads_has_mode(options.mode)) return usage();
-    options.may_switch = frames_max == 0;
+    if (options.downloads < 1 || options.downloads > DOWNLOADS_MAX) return usage();
+    options.may_switch = frames_max == 0 || *keys != '\0';
 
     if (SDL_Init(SDL_INIT_VIDEO) != 0 ||
         (window = SDL_CreateWindow("valtron_http: downloads in a game loop", SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, WIDTH,

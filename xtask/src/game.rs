@@ -17,22 +17,34 @@ pub fn run(log: &mut Log, site: &Site) -> Step {
     let out = out_dir().join("game");
     std::fs::create_dir_all(&out)?;
     let url = format!("{}/bytes/65536", site.value("VALTRON_SITE_HTTPS"));
-    for (executor, mode) in [(Executor::Single, "inline"), (Executor::Single, "taken"), (Executor::Multi, "inline")] {
+    let cases = [
+        // Build, mode, keys that are pressed, and the mode they lead to.
+        (Executor::Single, "inline", "", "inline"),
+        (Executor::Single, "taken", "", "taken"),
+        (Executor::Single, "taken", "imt+-i", "inline"),
+        (Executor::Multi, "workers", "", "workers"),
+        (Executor::Multi, "workers", "itmim", "workers"),
+    ];
+    for (executor, mode, keys, last) in cases {
         let program = out.join(format!("game_loop-{}", executor.name()));
         let library = library(log, executor, "dev")?;
         compile(log, "examples/c/game_downloads.c", &program, Some(&library))?;
-        let picture = out.join(format!("{}-{mode}.bmp", executor.name()));
+        let picture = out.join(format!("{}-{mode}{keys}.bmp", executor.name()));
         let _ = std::fs::remove_file(&picture);
         let mut command = words("xvfb-run --auto-servernum");
         command.arg(program).arg(&url).arg(site.value("VALTRON_SITE_CA"));
         command.args(["--frames", FRAMES, "--downloads", DOWNLOADS, "--mode", mode, "--json", "--screenshot"]);
+        command.arg(&picture);
+        if !keys.is_empty() {
+            command.args(["--keys", keys]);
+        }
         // What the machine has for pictures must not matter.
-        command.arg(&picture).env("SDL_RENDER_DRIVER", "software");
+        command.env("SDL_RENDER_DRIVER", "software");
         let text = crate::util::output(&mut command)?;
         log.line(&text);
         // The dynamic linker's and the screen's own lines may come before.
         let line = text.lines().find(|line| line.starts_with('{')).unwrap_or_default();
-        check(line, executor, mode).map_err(Stop::Failed)?;
+        check(line, executor, last).map_err(Stop::Failed)?;
         look_at(&std::fs::read(&picture)?).map_err(Stop::Failed)?;
     }
     Ok(())
@@ -77,7 +89,7 @@ pub fn look_at(bitmap: &[u8]) -> Result<(), String> {
     Err(format!("the screenshot is {width} x {height} with {} colours", colours.len()))
 }
 
-const FRAMES: &str = "150";
+const FRAMES: &str = "200";
 const DOWNLOADS: &str = "16";
 
 #[cfg(test)]

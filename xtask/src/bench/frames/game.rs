@@ -55,7 +55,7 @@ fn build(bench: &Bench, log: &mut Log, out: &Path) -> Result<Vec<Variant>, Stop>
     Ok(vec![
         variant("inline", "inline", &single, "the single build, handshakes computed inside polls"),
         variant("taken", "taken", &single, "the single build, handshakes taken by two job threads of the game"),
-        variant("multi", "inline", &multi, "the build with worker threads, which drive; a poll only collects"),
+        variant("multi", "workers", &multi, "the build with worker threads, which drive; a poll only collects"),
         variant("libcurl", "inline", &curl, "curl_multi_perform, which knows no budget and calls back with bodies"),
     ])
 }
