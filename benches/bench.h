@@ -41,12 +41,18 @@ static inline double bench_cpu(void) {
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+/* The number, or -1: digits and nothing else. */
+static inline long bench_number(const char *text) {
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 9 && text[digits] == '\0' ? atol(text) : -1;
+}
+
 static inline void bench_begin(struct bench *bench, int argc, char **argv) {
     memset(bench, 0, sizeof *bench);
     if (argc >= 4) {
         bench->url = argv[1];
-        bench->total = atol(argv[2]);
-        bench->concurrency = atol(argv[3]);
+        bench->total = bench_number(argv[2]);
+        bench->concurrency = bench_number(argv[3]);
         bench->ca_file = argc > 4 ? argv[4] : NULL;
     }
     if (bench->total < 1 || bench->concurrency < 1) {

@@ -1,5 +1,6 @@
 /* The library through its C ABI. BENCH_DRIVE: `wait` (valtron_client_wait) or `poll` (epoll on the wait handle, then
  * valtron_client_poll). BENCH_READ: `read` (copies to a buffer) or `peek` (looks at the bytes in place). */
+#include <errno.h>
 #include <sys/epoll.h>
 
 #include "bench.h"
@@ -97,9 +98,10 @@ static char *read_file(const char *path, size_t *len) {
     FILE *file = fopen(path, "rb");
     char *text = NULL;
     long size;
+    errno = 0;
     if (file == NULL || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) <= 0 || fseek(file, 0, SEEK_SET) != 0 ||
         (text = malloc((size_t)size)) == NULL || fread(text, 1, (size_t)size, file) != (size_t)size) {
-        perror(path);
+        fprintf(stderr, "%s: %s\n", path, errno != 0 ? strerror(errno) : "it is empty");
         exit(1);
     }
     fclose(file);

@@ -22,6 +22,20 @@ impl Args {
         };
         Args { url: url.clone(), total, concurrency, ca_file: args.get(4).cloned() }
     }
+
+    /// What the CA file holds, if there is one.
+    pub fn pem(&self) -> Option<Vec<u8>> {
+        self.ca_file.as_ref().map(|file| match std::fs::read(file) {
+            Ok(pem) => pem,
+            Err(error) => stop(&format!("{file}: {error}")),
+        })
+    }
+}
+
+/// Ends the program: it cannot do what it was asked for.
+pub fn stop(why: &str) -> ! {
+    eprintln!("{why}");
+    std::process::exit(1);
 }
 
 /// Counts what the requests came to.

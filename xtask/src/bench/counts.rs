@@ -32,8 +32,9 @@ pub fn count(client: &Client, job: &Job, fewer: u64, out: &Path, is_download: bo
             (name.clone(), (calls - before) / per)
         })
         .collect();
-    let total = by_name.iter().map(|(_, calls)| calls).sum();
-    let contention = by_name.iter().position(|(name, _)| name == "futex").map_or(0.0, |at| by_name.remove(at).1);
+    let total = by_name.iter().map(|(_, calls)| calls).sum::<f64>();
+    let contention =
+        by_name.iter().position(|(name, _)| name == "futex").map_or(0.0, |at| by_name.remove(at).1.max(0.0));
     by_name.retain(|(_, calls)| *calls >= 0.005);
     by_name.sort_by(|a, b| b.1.total_cmp(&a.1));
     by_name.truncate(6);
@@ -41,7 +42,7 @@ pub fn count(client: &Client, job: &Job, fewer: u64, out: &Path, is_download: bo
     let (few, many) = (callgrind(client, &short, out)?, callgrind(client, job, out)?);
     let few = few.into_iter().chain(std::iter::repeat(0.0));
     let mut threads: Vec<_> = many.into_iter().zip(few).map(|(many, few)| (many - few) / per).collect();
-    let instructions = threads.iter().sum();
+    let instructions = threads.iter().sum::<f64>();
     if threads.len() == 1 {
         threads.clear();
     }
@@ -49,10 +50,12 @@ pub fn count(client: &Client, job: &Job, fewer: u64, out: &Path, is_download: bo
     if contention >= 0.005 || !threads.is_empty() {
         by_name.push(("futex".to_owned(), contention));
     }
+    // What runs of one length differ by, in connections and in how much a read finds, does not cancel.
+    let counted = |count: f64| Some(count).filter(|count| *count > 0.0);
     Ok(Counts {
-        syscalls: Some(total),
+        syscalls: counted(total),
         syscalls_by_name: by_name,
-        instructions: Some(instructions),
+        instructions: counted(instructions),
         instructions_by_thread: threads,
     })
 }

@@ -44,12 +44,12 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         concurrency: 1,
         total: if quick { 4 } else { 6 },
         rounds: if quick { 3 } else { 5 },
-        counted: Some([1, 3]),
+        counted: Some([1, 5]),
     };
     vec![
         small("http-1", "1 KiB over HTTP, 1 connection", false, 1, 20_000, Some([200, 1200])),
         small("http-64", "1 KiB over HTTP, 64 connections", false, 64, 120_000, Some([500, 1500])),
-        small("http-1000", "1 KiB over HTTP, 1,000 connections", false, 1000, 120_000, Some([4000, 6000])),
+        small("http-1000", "1 KiB over HTTP, 1,000 connections", false, 1000, 120_000, Some([4000, 20_000])),
         small("http-10000", "1 KiB over HTTP, 10,000 connections", false, 10_000, 220_000, None),
         small("https-64", "1 KiB over HTTPS, 64 connections", true, 64, 40_000, Some([300, 900])),
         download("download-http", "256 MiB over HTTP", false),

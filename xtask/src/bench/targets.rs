@@ -64,6 +64,13 @@ fn targets(all: &Value) -> Vec<Target> {
         let ratio = field(all, name, "valtron-multi", "cpu").zip(single).map(|(multi, single)| multi / single);
         add(format!("{}: multi × single", title(all, name)), ratio, Some(1.3), "");
     }
+    for row in all["frames"]["download"]["rows"].as_array().into_iter().flatten() {
+        // Those that keep to the budget.
+        let name = text(&row["name"]);
+        if name.starts_with("poll") || name.ends_with("buffer") {
+            add(format!("256 MiB in frames, {name}: × floor"), row["ratio"].as_f64(), Some(1.2), "");
+        }
+    }
     let size = all["size_bytes"]["single"].as_f64().map(|bytes| bytes / 1e6);
     add("size of the library, stripped".into(), size, Some(2.5), " MB");
     add("clean release build, two jobs".into(), all["build_seconds"].as_f64(), Some(90.0), " s");
@@ -98,10 +105,14 @@ mod tests {
     fn verdicts() {
         let all = json!({ "scenarios": [{ "name": "http-64", "title": "64", "rows": [
             { "client": "valtron", "ratio": 1.3, "cpu": 10.0 }, { "client": "hyper", "cpu": 11.0 },
-        ] }] });
+        ] }], "frames": { "download": { "rows": [
+            { "name": "floor", "ratio": 1.0 }, { "name": "one poll, 16 MiB buffer", "ratio": 1.25 },
+        ] } } });
         let table = super::table(&all);
         assert!(table.contains("| 64: × floor | 1.25 | 1.30 | **missed** |"), "{table}");
         assert!(table.contains("| 64: below hyper | 11.0 µs | 10.0 µs | met |"), "{table}");
+        assert!(table.contains("| 256 MiB in frames, one poll, 16 MiB buffer: × floor | 1.20 | 1.25 | **missed** |"));
+        assert!(!table.contains("frames, floor"), "{table}");
         assert!(table.contains("| http-1: × floor | 1.25 | - | not measured |"), "{table}");
     }
 }

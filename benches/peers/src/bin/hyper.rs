@@ -8,14 +8,17 @@ use hyper::client::conn::http1::{handshake, SendRequest};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use valtron_http_peers::{Args, Tally};
+use valtron_http_peers::{stop, Args, Tally};
 
 type Failure = Box<dyn std::error::Error>;
 
 fn main() {
     let args = Args::read();
     let tally = Rc::new(Tally::new(&args));
-    let uri: Uri = args.url.parse().expect("a URL");
+    let uri: Uri = args.url.parse().unwrap_or_else(|error| stop(&format!("{}: {error}", args.url)));
+    if uri.scheme_str() != Some("http") {
+        stop("this client speaks http only");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let tasks: Vec<_> = (0..args.concurrency)

@@ -33,8 +33,7 @@ fn main() {
 
 fn client(args: &Args) -> Client {
     let mut builder = Client::builder().pool_max_idle_per_host(args.concurrency as usize).no_proxy();
-    if let Some(file) = &args.ca_file {
-        let pem = std::fs::read(file).expect("the CA file can be read");
+    if let Some(pem) = args.pem() {
         let certificates = Certificate::from_pem_bundle(&pem).expect("PEM");
         builder = builder.tls_certs_only(certificates);
     }

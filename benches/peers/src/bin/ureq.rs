@@ -29,8 +29,7 @@ fn main() {
 fn agent(args: &Args) -> Agent {
     let most = args.concurrency as usize;
     let mut config = Agent::config_builder().max_idle_connections(most).max_idle_connections_per_host(most).proxy(None);
-    if let Some(file) = &args.ca_file {
-        let pem = std::fs::read(file).expect("the CA file can be read");
+    if let Some(pem) = args.pem() {
         let certificates = ureq::tls::parse_pem(&pem).filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
             _ => None,
