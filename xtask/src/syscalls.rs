@@ -44,6 +44,7 @@ pub fn run(log: &mut Log, site: &Site) -> Step {
         libraries.push(library_for_tests(log, executor, None)?);
     }
     keep_alive(log, site, &libraries)?;
+    downloads(log, site, &libraries[0])?;
     polls(log, site, &libraries[0])
 }
 
@@ -85,6 +86,51 @@ fn keep_alive(log: &mut Log, site: &Site, libraries: &[Library]) -> Step {
                 let handed_over = run.mode == "events" && run.workers > 0;
                 wrong.extend(too_much(&spent, REQUESTS, handed_over).map(|what| format!("{name}: {what}")));
             }
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => failed(wrong.join("; ")),
+    }
+}
+
+/// Of a body, what is counted: from here on it flows.
+const STEADY_FROM_MIB: u64 = 16;
+const STEADY_TO_MIB: u64 = 80;
+
+/// Scheme, how the host takes the bytes, and how many calls a MiB may cost: 16 to 19 were seen over HTTP, 21 to 29 over
+/// HTTPS. A read finds what is there, and where the peer is slow that is one of its writes, 64 of records in a MiB, after
+/// a wait. More than that is a read too many.
+const DOWNLOADS: [(&str, &str, u64); 4] = [
+    ("VALTRON_SITE_HTTP", "read", 64),
+    ("VALTRON_SITE_HTTP", "peek", 64),
+    ("VALTRON_SITE_HTTPS", "read", 128),
+    ("VALTRON_SITE_HTTPS", "peek", 128),
+];
+
+/// A body that flows costs reads, waits, and nothing else; over TLS a block of memory for each record, which the allocator
+/// may ask the system for.
+fn downloads(log: &mut Log, site: &Site, library: &Library) -> Step {
+    let program = compile(log, "download", library)?;
+    let mut wrong = Vec::new();
+    for (key, way, most) in DOWNLOADS {
+        let url = format!("{}/bytes/{}", site_url(site, key)?, (STEADY_TO_MIB + 16) << 20);
+        let name = format!("download-{way}-{}", url.split(':').next().unwrap_or_default());
+        let file = out_dir().join(format!("syscalls-{name}.txt"));
+        let mut command = words("strace -f -o");
+        command.arg(&file).arg(&program).args([&url, way]);
+        command.args([STEADY_FROM_MIB << 20, STEADY_TO_MIB << 20].map(|bytes| bytes.to_string()));
+        log.run(command.arg(site_url(site, "VALTRON_SITE_CA")?))?;
+        let spent = between_marks(&std::fs::read_to_string(&file)?).map_err(Stop::Failed)?;
+        let each = spent.values().sum::<u64>() as f64 / (STEADY_TO_MIB - STEADY_FROM_MIB) as f64;
+        log.line(&format!("{name}: {each:.1} calls a MiB, at most {most}: {spent:?}"));
+        let allowed: &[&str] = match key {
+            "VALTRON_SITE_HTTP" => &["recvfrom", "epoll_wait"],
+            _ => &["recvfrom", "epoll_wait", "brk", "mmap", "munmap"],
+        };
+        let others: Vec<_> = spent.keys().filter(|name| !allowed.contains(&name.as_str())).collect();
+        if each > most as f64 || !others.is_empty() {
+            wrong.push(format!("{name}: {each:.1} calls a MiB, at most {most}; besides reads and waits {others:?}"));
         }
     }
     match wrong.is_empty() {
