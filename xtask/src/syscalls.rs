@@ -98,9 +98,9 @@ fn keep_alive(log: &mut Log, site: &Site, libraries: &[Library]) -> Step {
 const STEADY_FROM_MIB: u64 = 16;
 const STEADY_TO_MIB: u64 = 80;
 
-/// Scheme, how the host takes the bytes, and how many calls a MiB may cost: 16 to 19 were seen over HTTP, 21 to 29 over
-/// HTTPS. A read finds what is there, and where the peer is slow that is one of its writes, 64 of records in a MiB, after
-/// a wait. More than that is a read too many.
+/// Scheme, how the host takes the bytes, and how many calls a MiB may cost: 16 to 19 were seen over HTTP, 21 to 34 over
+/// HTTPS. A read finds what is there, and where the peer is slow that is one of its writes, 64 of records in a MiB,
+/// after a wait. More than that is a read too many.
 const DOWNLOADS: [(&str, &str, u64); 4] = [
     ("VALTRON_SITE_HTTP", "read", 64),
     ("VALTRON_SITE_HTTP", "peek", 64),
@@ -108,8 +108,8 @@ const DOWNLOADS: [(&str, &str, u64); 4] = [
     ("VALTRON_SITE_HTTPS", "peek", 128),
 ];
 
-/// A body that flows costs reads, waits, and nothing else; over TLS a block of memory for each record, which the allocator
-/// may ask the system for.
+/// A body that flows costs reads, waits, and nothing else; over TLS a block of memory for each record, for which the
+/// allocator may ask the system.
 fn downloads(log: &mut Log, site: &Site, library: &Library) -> Step {
     let program = compile(log, "download", library)?;
     let mut wrong = Vec::new();
