@@ -121,10 +121,27 @@ int downloads_has_mode(enum game_mode wanted) {
     return wanted == GAME_INLINE || wanted == GAME_TAKEN || (valtron_features() & VALTRON_FEATURE_MULTI) != 0;
 }
 
+static int start_engine(void) {
+    for (; engine.running < JOB_THREADS; engine.running++) {
+        if (pthread_create(&engine.threads[engine.running], NULL, job_thread, NULL) != 0) {
+            fprintf(stderr, "no thread for jobs\n");
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int start_client(void) {
     valtron_client_config config = VALTRON_CLIENT_CONFIG_INIT;
     valtron_status status;
     char *pem;
+    if (mode == GAME_TAKEN || (mode == GAME_INLINE && options.may_switch)) {
+        if (start_engine() != 0) return -1;
+        config.spawn_ask = VALTRON_SPAWN_TLS_UPGRADE;
+        config.spawn_callback = on_spawn;
+    }
+    /* With none, polls drive the downloads, in that build, too. */
+    config.worker_threads = mode == GAME_WORKERS ? -1 : 0;
     pem = read_file(options.ca_file, &config.ca_pem_len);
     if (pem == NULL) {
         perror(options.ca_file);
@@ -132,15 +149,6 @@ static int start_client(void) {
     }
     config.ca_pem = pem;
     config.trust = VALTRON_TRUST_PEM_ONLY;
-    /* With none, polls drive the downloads, in that build, too. */
-    config.worker_threads = mode == GAME_WORKERS ? -1 : 0;
-    if (mode == GAME_TAKEN || (mode == GAME_INLINE && options.may_switch)) {
-        config.spawn_ask = VALTRON_SPAWN_TLS_UPGRADE;
-        config.spawn_callback = on_spawn;
-        for (; engine.running < JOB_THREADS; engine.running++) {
-            if (pthread_create(&engine.threads[engine.running], NULL, job_thread, NULL) != 0) return -1;
-        }
-    }
     status = valtron_client_create(&config, &client);
     free(pem);
     if (status != VALTRON_OK) return wrong("client", status);
@@ -161,6 +169,7 @@ int downloads_set_mode(enum game_mode wanted) {
     mode = wanted;
     if (!other_threads) return 0;
     valtron_client_free(client);
+    client = NULL;
     return start_client();
 }
 

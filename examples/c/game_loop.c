@@ -268,7 +268,7 @@ static void draw_text(double seconds) {
     snprintf(line, sizeof line, "frame %ld, %ld late", frames, late_frames);
     write_text(28, 108, 1, 0xC9D5EE, line);
     write_text(28, 132, 1, 0x9FB3D9,
-               show_hint ? "this build has no threads: link the libvaltron_http.so that was built with the feature `multi`"
+               show_hint ? "not with this library: it takes a libvaltron_http.so that was built with the feature `multi`"
                          : "I inline   T taken   M multi   + - budget   Esc end");
     panel(16, 548, 928, 40, "");
     snprintf(line, sizeof line, "CPU  us   p50 %6.0f   p99 %6.0f   p99.9 %6.0f   max %6.0f", cpu.p50, cpu.p99, cpu.p999, cpu.max);

@@ -95,7 +95,7 @@ impl BodyBytes for CopiedBody {
     }
 
     fn discard(&self) {
-        // A worker that is just sending from it gives it back itself.
+        // Who is just sending from it on another thread, a worker or a host that polls, gives it back itself.
         let bytes = try_lock(&self.bytes).map(|mut bytes| std::mem::take(&mut *bytes));
         drop(bytes);
     }
@@ -105,7 +105,7 @@ impl BodyBytes for CopiedBody {
 const HEAVY_BODY_BYTES_MIN: usize = 256 * 1024;
 
 /// A request's body: owned, or lent by the host. Shared, since a redirect may send it again. Dropped, on whatever
-/// thread, when no longer needed.
+/// thread, when no longer needed; see [`BodyBytes::is_heavy`] for those that are kept longer.
 pub type Body = Arc<dyn BodyBytes>;
 
 /// How a client is made.

@@ -138,11 +138,16 @@ impl Client {
             verify_off: config.tls_verify_off,
         })
         .map_err(|error| {
-            let field = match error {
-                TlsError::NoTrust(_) if config.trust == Trust::System => "trust",
-                _ => "ca_pem",
-            };
-            HttpClientError::argument(tls_status(&error), Argument::CaPem, format!("{field}: {error}"))
+            let status = tls_status(&error);
+            match error {
+                TlsError::NoTrust(_) if config.trust == Trust::System => {
+                    HttpClientError::argument(status, Argument::Enum, format!("trust: {error}"))
+                }
+                TlsError::NoTrust(_) | TlsError::PemInvalid(_) => {
+                    HttpClientError::argument(status, Argument::CaPem, format!("ca_pem: {error}"))
+                }
+                error => HttpClientError::new(status, Phase::None, error.to_string()),
+            }
         })?;
         let asleep = Arc::new(AtomicBool::new(false));
         let handle_used = Arc::new(AtomicBool::new(false));

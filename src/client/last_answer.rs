@@ -1,4 +1,4 @@
-//! The head with which a URL answered last, parsed. A server that is asked often sends the same bytes until the second
+//! The head with which a URL answered a GET last, parsed; of good answers, see [`LastAnswer::keep`]. A server that is asked often sends the same bytes until the second
 //! that its `Date` names is over; to compare them costs a fraction of what parsing them does, and the hosts that look
 //! at both get the same memory.
 
@@ -8,7 +8,7 @@ use super::heads::HeadRecord;
 use crate::proto::{Framing, Limits};
 use crate::synca::sync::try_lock;
 
-/// A longer head is not remembered: there is one for each URL asked for lately.
+/// A longer head is not remembered: there is one for each URL asked for lately, and its table of fields with it.
 const REMEMBERED_HEAD_BYTES_MAX: usize = 4 * 1024;
 
 /// What a head came to, as an answer to a GET.
@@ -35,10 +35,10 @@ impl LastAnswer {
         (received.starts_with(answer.record.block.bytes()) && *limits == answer.limits).then(|| answer.clone())
     }
 
-    /// Remembers a final answer that is no redirect.
+    /// Remembers it, if it is a good one (2xx), no long one, and sets no cookie.
     pub fn keep(&self, answer: &Answer) {
         let record = &answer.record;
-        // A secret is kept no longer than its request.
+        // A cookie is a secret, which is kept no longer than its request.
         let keeps = record.block.bytes().len() <= REMEMBERED_HEAD_BYTES_MAX && record.block.get("set-cookie").is_none();
         let Some(mut last) = try_lock(&self.0).filter(|_| keeps && (200..300).contains(&record.status)) else { return };
         let forgotten = last.replace(answer.clone());

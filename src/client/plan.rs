@@ -9,6 +9,7 @@ use super::config::{Body, RequestConfig};
 use super::error::{Argument, HttpClientError};
 use super::last_answer::LastAnswer;
 use super::recent::Recent;
+use super::redirects;
 use super::status::Status;
 use super::target::Target;
 use crate::proto::{self, Limits, RequestBody, RequestHead, RequestHeadError};
@@ -122,8 +123,8 @@ pub struct Plan {
     /// For everything, redirects included.
     pub deadline: Option<Instant>,
     pub priority: i32,
-    /// The URL is one of a few that are asked for again and again.
-    asked_before: bool,
+    /// The URL is one of a few that are asked for again and again, and what it answers is no secret.
+    compares_answers: bool,
     /// The head as it will be sent first, if it is not a remembered one; taken then.
     head: Option<Vec<u8>>,
 }
@@ -175,9 +176,11 @@ impl Plan {
             terms,
             deadline: config.total_timeout.map(|limit| now.after(limit)),
             priority: config.priority,
-            asked_before,
+            compares_answers: asked_before,
             head: None,
         };
+        plan.compares_answers &=
+            plan.method == "GET" && !plan.headers.iter().any(|(name, _)| redirects::is_secret(name));
         if plan.bare_head().is_none() {
             // Encoding it is the check.
             let head = plan.encode(user_agent)?;
@@ -209,15 +212,15 @@ impl Plan {
         self.target.bare_head().filter(|_| self.is_bare())
     }
 
-    /// What the same request was answered last, where that is worth a look.
+    /// What its URL answered a GET last, where that is worth a look.
     pub fn last_answer(&self) -> Option<&LastAnswer> {
-        (self.asked_before && self.method == "GET").then(|| self.target.last_answer())
+        self.compares_answers.then(|| self.target.last_answer())
     }
 
     /// It is not the request it was: its head is made anew.
     pub fn forget_head(&mut self) {
         self.head = None;
-        self.asked_before = false;
+        self.compares_answers = false;
     }
 
     fn encode(&self, user_agent: &str) -> Result<Vec<u8>, HttpClientError> {

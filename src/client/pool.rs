@@ -97,6 +97,10 @@ impl<N: Net> Pool<N> {
                     break None;
                 }
                 let removed = inner.remove(entry);
+                #[cfg(test)]
+                {
+                    inner.looked_at += 1;
+                }
                 if let Some(list) = inner.by_origin.get_mut(origin) {
                     list.entries.pop();
                     list.live -= usize::from(removed.is_some());

@@ -11,6 +11,8 @@ use super::task::Plan;
 const BODY_FIELDS: [&str; 6] = ["digest", "repr-digest", "last-modified", "expect", "transfer-encoding", "trailer"];
 /// Fields with secrets, or that name the old host; they go when the origin changes.
 const ORIGIN_FIELDS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "host"];
+/// Fields that say who asks.
+const SECRET_FIELDS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// These statuses redirect, if they carry a `Location`. 300, 304, 305 and 306 do not.
 pub fn redirects(status: u16) -> bool {
@@ -104,6 +106,11 @@ fn redacted(text: &str) -> String {
         Some(at) => format!("{}***{}", &text[..start], &text[start + at..]),
         None => text.to_owned(),
     }
+}
+
+/// A field with which a client says who it is: what it is answered is for it alone.
+pub fn is_secret(name: &[u8]) -> bool {
+    is_one_of(name, &SECRET_FIELDS)
 }
 
 fn is_one_of(name: &[u8], list: &[&str]) -> bool {

@@ -154,8 +154,17 @@ impl Target {
             false => format!("{}{}", &url[..Position::BeforeUsername], &url[Position::BeforeHost..]).into(),
         };
         let origin = Origin { secure, host, port };
-        let (bare_head, last_answer) = Default::default();
-        Ok(Parts { text, shown, host: host_field, path, origin, address, bare_head, last_answer }.into())
+        Ok(Parts {
+            text,
+            shown,
+            host: host_field,
+            path,
+            origin,
+            address,
+            bare_head: OnceLock::new(),
+            last_answer: LastAnswer::default(),
+        }
+        .into())
     }
 
     /// The head of a GET for it without a field or a body of the caller's, if that was encoded for an earlier request.

@@ -41,7 +41,7 @@ struct Part {
     keys: EntryList<()>,
     /// Children, which are taken in at once.
     lifted: Vec<Staged>,
-    /// The rest, oldest first.
+    /// The rest, oldest first; what lies in different parts has no order.
     staged: VecDeque<Staged>,
     closed: bool,
 }

@@ -177,10 +177,15 @@ static void clients(void) {
     CHECK(detail.status == 77);
     valtron_client_free(fine);
     /* A struct that ends in the middle of a pointer holds none. */
-    config.struct_size = offsetof(valtron_client_config, error) + 4;
+    config.struct_size = offsetof(valtron_client_config, error) + sizeof config.error / 2;
     config.trust = 9;
     IS(valtron_client_create(&config, &fine), VALTRON_E_ENUM_RANGE);
     CHECK(detail.status == 77);
+    /* Nor does that of a program from before there was one, whatever lies behind it. */
+    config.struct_size = offsetof(valtron_client_config, error);
+    config.error = (valtron_error_detail *)1;
+    IS(valtron_client_create(&config, &fine), VALTRON_E_ENUM_RANGE);
+    config.error = &detail;
     config.struct_size = sizeof config;
     detail.struct_size = 8;
     IS(valtron_client_create(&config, &fine), VALTRON_E_STRUCT_SIZE);

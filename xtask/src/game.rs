@@ -23,7 +23,7 @@ pub fn run(log: &mut Log, site: &Site) -> Step {
         (Executor::Single, "taken", "", "taken"),
         (Executor::Single, "taken", "imt+-i", "inline"),
         (Executor::Multi, "workers", "", "workers"),
-        (Executor::Multi, "workers", "itmim", "workers"),
+        (Executor::Multi, "inline", "tmim", "workers"),
     ];
     for (executor, mode, keys, last) in cases {
         let program = out.join(format!("game_loop-{}", executor.name()));

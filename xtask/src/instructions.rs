@@ -1,5 +1,5 @@
 //! Instructions, counted exactly: what a keep-alive request and a MiB of a body may cost in the release library. Not
-//! time, so a busy machine changes nothing.
+//! time, so a busy machine changes nothing, or little.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,7 +55,7 @@ pub fn run(log: &mut Log, site: &Site) -> Step {
             count_run(log, command.arg(&url).arg(count.to_string()).args([mode, "0", &ca]))
         });
         let scheme = url.split(':').next().unwrap_or_default();
-        let each = (many? - few?) / (RUNS[1] - RUNS[0]);
+        let each = many?.saturating_sub(few?) / (RUNS[1] - RUNS[0]);
         check(log, format!("{mode} {scheme} {path}, a request"), each, ceiling);
     }
     for (key, way, ceiling) in DOWNLOADS {
@@ -66,7 +66,7 @@ pub fn run(log: &mut Log, site: &Site) -> Step {
             count_run(log, command.arg(format!("{base}/bytes/{bytes}")).args([way, "0", &bytes, &ca]))
         });
         let scheme = base.split(':').next().unwrap_or_default();
-        let each = (many? - few?) / (BODIES[1] - BODIES[0]);
+        let each = many?.saturating_sub(few?) / (BODIES[1] - BODIES[0]);
         check(log, format!("{way} {scheme}, a MiB"), each, ceiling);
     }
     match over.is_empty() {

@@ -110,13 +110,18 @@ def _pairs(fields: Any, what: str) -> list[tuple[str, Any]]:
     return pairs
 
 
-def with_params(url: str, params: Any) -> str:
-    if isinstance(params, bytes):
-        try:
-            params = params.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise InvalidArgument(f"params: bytes that are no UTF-8: {error}") from None
+def query_text(params: str | bytes) -> str:
     if isinstance(params, str):
+        return params
+    try:
+        return params.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"params: bytes that are no UTF-8: {error}") from None
+
+
+def with_params(url: str, params: Any) -> str:
+    if isinstance(params, (str, bytes)):
+        params = query_text(params)
         params = params[1:] if params.startswith("?") else params
     else:
         from urllib.parse import urlencode

@@ -59,7 +59,7 @@ class NativeClient:
         status = _native.client_create(byref(config), byref(out))
         if status:
             error = describe(kind_of(status), status, detail, None, None)
-            if error.argument == "ca_pem":
+            if error.message.startswith("ca_pem: "):
                 error.argument, error.message = pem, error.message.replace("ca_pem: ", f"{pem}: ", 1)
             raise error
         self.pointer = out.value
@@ -214,10 +214,14 @@ class Client:
     def verify(self, verify: VerifyTypes) -> None:
         off, pem = _settings.verification(verify, "verify")
         with _renew_lock:
-            self._verify_name = "verify"
-            self._verify, self._verify_off, self._pem = verify, off, pem
-            if self._box:
-                self._box[0] = self._create()
+            before = self._verify_name, self._verify, self._verify_off, self._pem
+            self._verify_name, self._verify, self._verify_off, self._pem = "verify", verify, off, pem
+            try:
+                if self._box:
+                    self._box[0] = self._create()
+            except BaseException:
+                self._verify_name, self._verify, self._verify_off, self._pem = before
+                raise
 
     @property
     def timeout(self) -> Timeout:

@@ -349,7 +349,7 @@ _ORIGIN_FIELDS = frozenset((b"authorization", b"cookie", b"proxy-authorization",
 class Request:
     """A request as it is sent: built by the client, handed to ``auth`` callables, found on responses and errors.
 
-    ``url`` is quoted: what its path and query must not hold is percent-encoded.
+    ``url`` is quoted when the request is made: what its path and query must not hold is percent-encoded.
     """
 
     __slots__ = ("method", "url", "content", "_headers", "_client_headers")

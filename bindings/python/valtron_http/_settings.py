@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import _native, _spawn
-from ._build import BasicAuth, checked_pairs
+from ._build import BasicAuth, checked_pairs, query_text
 from .exceptions import InvalidArgument, InvalidCA
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ def parameters(params: Any) -> Any:
     if params is None:
         return {}
     if isinstance(params, (str, bytes)):
-        return params
+        return query_text(params)
     pairs = checked_pairs(params, "params")
     return params if hasattr(params, "items") else pairs
 

@@ -1,6 +1,6 @@
 //! Answers that begin as the last one of their URL did.
 
-use super::harness::{bytes, get, Outcome, Setup, World, SEEDS, URL};
+use super::harness::{bytes, get, Outcome, World, SEEDS, URL};
 use crate::client::{HeadKind, RequestConfig, Status};
 use crate::net::scripted::Op;
 
@@ -24,15 +24,20 @@ const ANSWERS: [&str; 16] = [
     "HTTP/1.1 101 Switching Protocols\r\n\r\n",
 ];
 
-/// All that a host sees of it, but times and how often it was polled.
-fn seen(outcome: &Outcome) -> String {
+/// Its end shows only where its connection ends.
+fn lasts(answer: &str) -> bool {
+    answer.ends_with("until the end") || answer.ends_with("folded")
+}
+
+/// All that a host sees of it, but times and how often it was polled; and whether its connection was kept.
+fn seen(world: &World, outcome: &Outcome) -> String {
     let head = outcome.shared.head(HeadKind::Final);
     let head = head.map(|head| (head.status, head.version_minor, head.url.clone(), head.block.clone(), head.reason));
     let interim = outcome.shared.head(HeadKind::Interim(0)).map(|head| head.block.clone());
     let trailers = outcome.shared.head(HeadKind::Trailers).map(|head| head.block.clone());
     let (info, times) = (&outcome.info, outcome.info.times.map(|time| time.is_some()));
     format!(
-        "{} {:?} {:?} {} {:?} {head:?} {interim:?} {trailers:?} {} {} {:?} {times:?}",
+        "{} {:?} {:?} {} {:?} {head:?} {interim:?} {trailers:?} {} {} {:?} {times:?}, {} kept",
         outcome.states,
         outcome.status,
         outcome.phase,
@@ -41,47 +46,80 @@ fn seen(outcome: &Outcome) -> String {
         info.http_status,
         info.http_minor,
         info.body_total,
+        world.context.pool.len(),
     )
 }
 
+/// One request over a connection of its own, of whose body the peer takes so much.
 fn ask(world: &mut World, config: RequestConfig<'_>, answer: &str, cut: usize) -> Outcome {
+    world.context.pool.clear();
     let (first, second) = answer.split_at(cut.min(answer.len()));
-    let pieces = [bytes(first), Op::WouldBlock, bytes(second), Op::Eof];
-    world.script(pieces.into_iter().filter(|op| !matches!(op, Op::Bytes(none) if none.is_empty())).collect());
+    let window = if config.body.is_some() { vec![Op::AcceptWrite(1_000), Op::ExpectWrite(1_000)] } else { Vec::new() };
+    let pieces = [bytes(first), Op::WouldBlock, bytes(second)];
+    let pieces = pieces.into_iter().filter(|op| !matches!(op, Op::Bytes(none) if none.is_empty()));
+    // One that is cut short is no good without an end either.
+    let end = lasts(answer) || [ANSWERS[4], ANSWERS[5]].contains(&answer) || config.method == "HEAD";
+    world.script(window.into_iter().chain(pieces).chain(end.then_some(Op::Eof)).collect());
     world.run(config)
 }
 
-/// Goal: what a URL answered before shows in nothing that a host sees of its next answer. Method: each answer after
-/// each other, whole and in pieces, under GET, HEAD and a tighter limit, beside the same in a world without a past.
+/// Goal: what a URL answered before shows in nothing that a host sees of its next answer, nor in what becomes of the
+/// connection. Method: each answer after each other, whole and in pieces, under GET, HEAD, tighter limits, a wish to
+/// close, and an upload that the peer does not wait for, beside the same in a world without a past.
 #[test]
 fn the_past_does_not_show() {
+    let plain = RequestConfig { redirects_max: None, ..get(URL) };
     let configs = [
-        RequestConfig { redirects_max: None, ..get(URL) },
-        RequestConfig { redirects_max: None, method: "HEAD".into(), ..get(URL) },
-        RequestConfig { redirects_max: None, headers_max: 1, ..get(URL) },
-        RequestConfig { redirects_max: None, head_bytes_max: 36, ..get(URL) },
+        plain.clone(),
+        RequestConfig { method: "HEAD".into(), ..plain.clone() },
+        RequestConfig { headers_max: 1, ..plain.clone() },
+        RequestConfig { head_bytes_max: 36, ..plain.clone() },
+        RequestConfig { headers: vec![(b"Connection".to_vec(), b"close".to_vec())], ..plain.clone() },
+        RequestConfig { body: Some(std::sync::Arc::new(vec![0; 100_000])), ..plain.clone() },
     ];
-    let world = |seed| World::with(Setup { seed, idle_max: 0, ..Setup::default() });
     for (config, cut) in configs.iter().flat_map(|config| [usize::MAX, 20, 38].map(|cut| (config, cut))) {
         for (seed, answer) in SEEDS.cycle().zip(ANSWERS) {
-            let expected = seen(&ask(&mut world(seed), config.clone(), answer, cut));
-            for before in ANSWERS {
-                let mut world = world(seed);
+            let mut fresh = World::new(seed);
+            let outcome = ask(&mut fresh, config.clone(), answer, cut);
+            let expected = seen(&fresh, &outcome);
+            // Both ways occur.
+            if answer == ANSWERS[1] && config.method == "GET" && outcome.status == Status::Ok {
+                let closes = config.body.is_some() || !config.headers.is_empty();
+                assert_eq!(expected.ends_with("1 kept"), !closes);
+            }
+            // As others asked before, or as this one did.
+            for (before, primer) in ANSWERS.iter().flat_map(|before| [(before, &plain), (before, config)]) {
+                let mut world = World::new(seed);
                 for _ in 0..2 {
-                    ask(&mut world, configs[0].clone(), before, usize::MAX);
+                    ask(&mut world, primer.clone(), before, usize::MAX);
                 }
                 let outcome = ask(&mut world, config.clone(), answer, cut);
-                assert_eq!(seen(&outcome), expected, "{answer:?} after {before:?}, cut at {cut}");
+                assert_eq!(seen(&world, &outcome), expected, "{answer:?} after {before:?}, cut at {cut}");
                 world.settle();
             }
         }
     }
 }
 
+/// Goal: what a request is answered that says who asks is not kept for another. Method: the same answer with each such
+/// field, then without.
+#[test]
+fn answers_to_secrets_are_not_kept() {
+    for name in ["Authorization", "cookie", "Proxy-Authorization"] {
+        let mut world = World::new(0);
+        let secret = RequestConfig { headers: vec![(name.into(), b"x".to_vec())], ..get(URL) };
+        let heads = [&secret, &secret, &secret, &get(URL), &get(URL)].map(|config| {
+            ask(&mut world, config.clone(), ANSWERS[0], usize::MAX).shared.head(HeadKind::Final).expect("a head")
+        });
+        let shared: Vec<_> = heads.windows(2).map(|two| std::sync::Arc::ptr_eq(&two[0], &two[1])).collect();
+        assert_eq!(shared, [false, false, false, true], "{name}");
+    }
+}
+
 /// Goal: the same head is the same memory from the second such answer on, and only then. Method: compare addresses.
 #[test]
 fn the_same_head_is_shared() {
-    let mut world = World::with(Setup { idle_max: 0, ..Setup::default() });
+    let mut world = World::new(0);
     let mut next = |answer| {
         let outcome = ask(&mut world, get(URL), answer, usize::MAX);
         assert_eq!(outcome.status, Status::Ok);
