@@ -1,6 +1,6 @@
-//! The head with which a URL answered a GET last, parsed; of good answers, see [`LastAnswer::keep`]. A server that is asked often sends the same bytes until the second
-//! that its `Date` names is over; to compare them costs a fraction of what parsing them does, and the hosts that look
-//! at both get the same memory.
+//! The head with which a URL answered a GET last, parsed; of good answers, see [`LastAnswer::keep`]. A server that is
+//! asked often sends the same bytes until the second that its `Date` names is over; to compare them costs a fraction of
+//! what parsing them does, and the hosts that look at both get the same memory.
 
 use std::sync::{Arc, Mutex};
 
