@@ -70,7 +70,7 @@ fn create_wait_event() {
     let mut done = 0;
     while done == 0 {
         client.wait(Some(Duration::from_secs(10))).unwrap();
-        while let Some(event) = client.next_event() {
+        while let Some(event) = client.events(1)() {
             assert_eq!((event.request, event.user_data), (request, 7));
             done += u32::from(event.flags & 4 != 0);
         }

@@ -215,9 +215,9 @@ impl Client {
         Ok((plan, shared))
     }
 
-    /// The oldest event.
-    pub fn next_event(&self) -> Option<Event> {
-        self.0.host.next_event()
+    /// Up to `most` events, the oldest first: see [`HostSide::events`].
+    pub fn events(&self, most: usize) -> impl FnMut() -> Option<Event> + '_ {
+        self.0.host.events(most)
     }
 
     /// The oldest question that waits to be pulled.

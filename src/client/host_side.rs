@@ -18,6 +18,8 @@ pub use passengers::Passengers;
 const SLOT_BITS: u32 = 20;
 const GENERATION_BITS: u32 = 32;
 const TAG_MAX: u16 = (1 << 12) - 1;
+/// Events looked up under one lock: a few hundred bytes of stack.
+const EVENTS_AT_ONCE: usize = 64;
 
 /// What an event may say; bits are coalesced until the host takes the event.
 pub mod event_flags {
@@ -222,21 +224,49 @@ impl HostSide {
         }
     }
 
-    /// The oldest event.
-    pub fn next_event(&self) -> Option<Event> {
-        while self.events_ready() > 0 {
-            let slot = self.slots.get(self.ready.pop()? as usize)?;
-            // Before the look: what is raised from here on lists the slot again.
-            slot.listed.swap(false, Ordering::SeqCst);
-            let request = lock(&slot.place).request.clone();
-            let Some(request) = request else { continue };
-            let flags = request.take_flags();
-            if flags != 0 {
-                self.counts.with_event.fetch_sub(1, Ordering::SeqCst);
-                return Some(request.event(flags));
+    /// Up to `most` events, the oldest first. Each call of the result gives one, and all that it gives must be taken:
+    /// until it gives none, or `most` have come.
+    pub fn events(&self, most: usize) -> impl FnMut() -> Option<Event> + '_ {
+        let (mut left, mut listed, mut at, mut end) = (most, [0; EVENTS_AT_ONCE], 0, 0);
+        move || loop {
+            if at == end {
+                (at, end) = (0, 0);
+                if self.events_ready() > 0 {
+                    self.ready.pop_some(left.min(EVENTS_AT_ONCE), |index| {
+                        listed[end] = index;
+                        end += 1;
+                    });
+                }
+                if end == 0 {
+                    return None;
+                }
+            }
+            at += 1;
+            if let Some(event) = self.event_of(listed[at - 1]) {
+                left -= 1;
+                return Some(event);
             }
         }
-        None
+    }
+
+    /// The event of a slot that was listed, if there is one still.
+    fn event_of(&self, index: u32) -> Option<Event> {
+        let slot = self.slots.get(index as usize)?;
+        // Before the look: what is raised from here on lists the slot again.
+        slot.listed.swap(false, Ordering::SeqCst);
+        let request = lock(&slot.place).request.clone()?;
+        let flags = request.take_flags();
+        if flags == 0 {
+            return None;
+        }
+        self.counts.with_event.fetch_sub(1, Ordering::SeqCst);
+        Some(request.event(flags))
+    }
+
+    /// The oldest event.
+    #[cfg(test)]
+    pub fn next_event(&self) -> Option<Event> {
+        self.events(1)()
     }
 
     /// Requests with an event.

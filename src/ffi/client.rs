@@ -121,7 +121,8 @@ pub unsafe extern "C" fn valtron_client_next_events(
         // SAFETY: the caller promises that events is NULL or good for cap elements of event_size bytes, and count for a
         // size_t.
         let (events, count) = unsafe { (array_out(events, event_size, cap)?, out(count)?) };
-        count.put(events.fill(|| held.client.next_event().map(|event| answers::event(&event))));
+        let mut next = held.client.events(events.cap());
+        count.put(events.fill(|| next().map(|event| answers::event(&event))));
         Ok(())
     })
 }

@@ -15,7 +15,7 @@ pub(super) struct Held {
     forks: u64,
 }
 
-/// What a call works with. Each call has its own reference, so that a callback inside it can free the client.
+/// What a call works with. One that drives has a reference of its own, so that a callback inside it can free the client.
 pub(super) struct Inner {
     pub(super) client: Client,
     pub(super) releases: Arc<Releases>,
@@ -33,20 +33,21 @@ impl Held {
 
     /// # Safety
     /// `client` is NULL or from [`create`](Self::create), not freed yet.
-    pub(super) unsafe fn checked(client: *const valtron_client) -> Result<Arc<Inner>, Status> {
+    pub(super) unsafe fn shared(client: *const valtron_client) -> Result<Arc<Inner>, Status> {
+        // SAFETY: promised to us, and it lives until the reference is counted.
+        Ok(unsafe { Self::checked(client)? }.clone())
+    }
+
+    /// # Safety
+    /// `client` is NULL or from [`create`](Self::create), and not freed while the result is used: in a call in which no
+    /// callback runs.
+    pub(super) unsafe fn checked<'a>(client: *const valtron_client) -> Result<&'a Arc<Inner>, Status> {
         // SAFETY: promised to us.
         let held = &unsafe { client.as_ref() }.ok_or(Status::NullClient)?.0;
         if held.forks != process::forks() {
             return Err(Status::Forked);
         }
-        Ok(held.inner.clone())
-    }
-
-    /// # Safety
-    /// As for [`checked`](Self::checked).
-    pub(super) unsafe fn usable(client: *const valtron_client) -> Option<Arc<Inner>> {
-        // SAFETY: promised to us.
-        unsafe { Self::checked(client) }.ok()
+        Ok(&held.inner)
     }
 
     /// # Safety

@@ -107,26 +107,26 @@ fn status_entry(body: impl FnOnce() -> Result<(), Status>) -> valtron_status {
 }
 
 /// # Safety
-/// `client` is NULL or a client that is not freed yet; `body` may free it.
+/// `client` is NULL or a client that is not freed yet; `body` calls nothing of the host's, which could free it.
 unsafe fn client_entry(client: *mut valtron_client, body: impl FnOnce(&Inner) -> Result<(), Status>) -> valtron_status {
     process::note_call();
-    // SAFETY: as promised to us.
+    // SAFETY: as promised to us: whoever frees it does so before or after this call.
     let held = match unsafe { Held::checked(client) } {
         Ok(held) => held,
         Err(status) => return status as valtron_status,
     };
-    code(inside(&held, body))
+    code(inside(held, body))
 }
 
 /// # Safety
-/// As for [`client_entry`].
+/// `client` is NULL or a client that is not freed yet; `body` may free it.
 unsafe fn driving_entry(
     client: *mut valtron_client,
     body: impl FnOnce(&Inner) -> Result<(), Status>,
 ) -> valtron_status {
     process::note_call();
     // SAFETY: as promised to us.
-    let held = match unsafe { Held::checked(client) } {
+    let held = match unsafe { Held::shared(client) } {
         Ok(held) => held,
         Err(status) => return status as valtron_status,
     };

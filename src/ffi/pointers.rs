@@ -177,6 +177,11 @@ pub(super) unsafe fn array_out<T: Grows>(first: *mut T, stride: usize, cap: usiz
 }
 
 impl<T: Grows> ArrayOut<T> {
+    /// For so many elements there is room.
+    pub(super) fn cap(&self) -> usize {
+        self.cap
+    }
+
     /// Writes what `next` yields until one of the two is exhausted; how many.
     pub(super) fn fill(self, mut next: impl FnMut() -> Option<T>) -> usize {
         let bytes = self.stride.min(size_of::<T>());

@@ -283,8 +283,8 @@ pub unsafe extern "C" fn valtron_request_cancel(
 #[no_mangle]
 pub unsafe extern "C" fn valtron_request_free(client: *mut valtron_client, request: valtron_request) {
     ffi_fn!(value {
-        // SAFETY: the caller promises that client is NULL or a client.
-        if let Some(held) = unsafe { super::held::Held::usable(client) } {
+        // SAFETY: the caller promises that client is NULL or a client, and nothing of the host's is called.
+        if let Ok(held) = unsafe { super::held::Held::checked(client) } {
             held.texts.forget_request(request);
             held.client.request_free(request);
         }

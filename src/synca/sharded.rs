@@ -44,24 +44,31 @@ impl<T> ShardedQueue<T> {
 
     /// Takes an old entry out. Waits for a push in progress rather than overlook what is there.
     pub fn pop(&self) -> Option<T> {
+        let mut popped = None;
+        self.pop_some(1, |entry| popped = Some(entry));
+        popped
+    }
+
+    /// Takes up to `most` old entries out, many under one lock; how many. Waits as [`pop`](Self::pop) does.
+    pub fn pop_some(&self, most: usize, mut sink: impl FnMut(T)) -> usize {
         let start = self.turn.fetch_add(1, Ordering::SeqCst);
         let mut held = [false; SHARDS];
+        let mut popped = 0;
         for at in (0..SHARDS).map(|n| start.wrapping_add(n) % SHARDS) {
             let shard = &self.shards[at];
-            if shard.is_empty() {
+            if popped == most || shard.is_empty() {
                 continue;
             }
             match try_lock(&shard.entries) {
-                Some(mut entries) => {
-                    if let Some(entry) = shard.take(&mut entries) {
-                        return Some(entry);
-                    }
-                }
+                Some(mut entries) => popped += shard.take(&mut entries, most - popped, &mut sink),
                 None => held[at] = true,
             }
         }
-        let late = self.shards.iter().zip(held).filter(|(_, held)| *held);
-        late.map(|(shard, _)| shard).find_map(|shard| shard.take(&mut lock(&shard.entries)))
+        let mut late = self.shards.iter().zip(held).filter(|(_, held)| *held).map(|(shard, _)| shard);
+        while let (0, Some(shard)) = (popped, late.next()) {
+            popped = shard.take(&mut lock(&shard.entries), most, &mut sink);
+        }
+        popped
     }
 
     /// Moves the entries to `into`, keeping the allocations. What another thread pushes at this very moment may stay.
@@ -105,10 +112,11 @@ impl<T> Shard<T> {
         self.len.store(entries.len(), Ordering::SeqCst);
     }
 
-    fn take(&self, entries: &mut VecDeque<T>) -> Option<T> {
-        let entry = entries.pop_front();
+    fn take(&self, entries: &mut VecDeque<T>, most: usize, sink: impl FnMut(T)) -> usize {
+        let some = entries.len().min(most);
+        entries.drain(..some).for_each(sink);
         self.len.store(entries.len(), Ordering::SeqCst);
-        entry
+        some
     }
 }
 
@@ -145,6 +153,9 @@ mod tests {
     fn keeps_order_where_nobody_meets() {
         let queue = ShardedQueue::default();
         (0..100).for_each(|n| queue.push(n));
-        assert!((0..100).all(|n| queue.pop() == Some(n)));
+        assert!((0..50).all(|n| queue.pop() == Some(n)));
+        let mut rest = Vec::new();
+        assert_eq!([0, 30, 30, 30].map(|most| queue.pop_some(most, |n| rest.push(n))), [0, 30, 20, 0]);
+        assert!(rest.into_iter().eq(50..100));
     }
 }
