@@ -22,7 +22,8 @@ pub struct Lane<N: Net> {
 pub fn execute_task<N: Net>(lanes: &[Lane<N>], shared: Arc<RequestShared>, plan: Plan) {
     let loads = lanes.iter().map(|lane| lane.context.load.load(Ordering::Relaxed));
     let Some(lane) = lanes.get(pick(loads, plan.target.origin())) else { return };
-    let carried = Carried::new(&lane.context.load);
+    // Where there is one lane, nobody asks what it carries.
+    let carried = (lanes.len() > 1).then(|| Carried::new(&lane.context.load));
     let task = HttpRequestTask::new(lane.context.clone(), shared, plan);
     let keep = move |()| {
         // Owned here: it goes when the task goes, however that ends.

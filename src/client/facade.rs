@@ -110,6 +110,8 @@ pub(super) struct Inner {
     spare: Spare,
     /// Lanes of `perform`, by the request they carry.
     bound: Mutex<HashMap<u64, Arc<Driven>, RandomState>>,
+    /// There never were any; set before the first is known to anybody.
+    none_bound: AtomicBool,
     pub closed: AtomicBool,
     pub poisoned: AtomicBool,
     /// A wakeup that no wait has seen yet.
@@ -174,6 +176,7 @@ impl Client {
             spawn_callback: config.spawn_callback,
             spare: Spare::default(),
             bound: Mutex::default(),
+            none_bound: AtomicBool::new(true),
             closed: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
             woken: AtomicBool::new(false),
@@ -460,6 +463,7 @@ impl Inner {
 
     /// The lane that carries a performed request.
     pub fn bind(&self, request: u64, driven: &Arc<Driven>) {
+        self.none_bound.store(false, Ordering::SeqCst);
         lock(&self.bound).insert(request, driven.clone());
     }
 
@@ -475,6 +479,9 @@ impl Inner {
 
     /// A performed request is over or freed: its lane may serve another.
     pub fn unbind(&self, request: u64) -> Option<Arc<Driven>> {
+        if self.none_bound.load(Ordering::SeqCst) {
+            return None;
+        }
         lock(&self.bound).remove(&request)
     }
 

@@ -165,7 +165,8 @@ impl HostSide {
         let slot = self.slots.make(index as usize).ok_or(Status::TooManyRequests)?;
         register.live += 1;
         self.counts.running.fetch_add(1, Ordering::SeqCst);
-        self.counts.created.fetch_add(1, Ordering::SeqCst);
+        // Changed here alone, under the register's lock.
+        self.counts.created.store(self.counts.created.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let mut place = lock(&slot.place);
         place.generation += 1;
         let handle = u64::from(self.tag) << (SLOT_BITS + GENERATION_BITS)

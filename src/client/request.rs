@@ -314,13 +314,14 @@ impl RequestShared {
             Stop::Shutdown => 3,
         };
         if stop == Stop::Freed {
-            self.stop.store(code, Ordering::SeqCst);
+            self.stop.store(code, Ordering::Release);
         } else {
             let _ = self.stop.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
         }
         // The task sets its waker and then looks for a stop: one sees the other.
         fence(Ordering::SeqCst);
-        if let Some(waker) = self.waker.get() {
+        // After the end there is nothing to be stopped.
+        if let Some(waker) = self.waker.get().filter(|_| !self.progress.is_terminal()) {
             waker.wake();
         }
     }

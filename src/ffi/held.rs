@@ -1,6 +1,7 @@
 //! What is behind a `valtron_client` pointer.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::callbacks::Releases;
@@ -15,7 +16,7 @@ pub(super) struct Held {
     forks: u64,
 }
 
-/// What a call works with. One that drives has a reference of its own, so that a callback inside it can free the client.
+/// What a call works with. One that drives has a reference of its own, so that a callback in it can free the client.
 pub(super) struct Inner {
     pub(super) client: Client,
     pub(super) releases: Arc<Releases>,
@@ -78,7 +79,11 @@ impl Held {
 ///
 /// Each knows its request, so that those of questions never decided go with it.
 #[derive(Default)]
-pub(super) struct Texts(Mutex<TextMaps>);
+pub(super) struct Texts {
+    maps: Mutex<TextMaps>,
+    /// There ever were any.
+    used: AtomicBool,
+}
 
 #[derive(Default)]
 struct TextMaps {
@@ -89,7 +94,8 @@ struct TextMaps {
 impl Texts {
     /// Keeps the text, which stays where it is.
     pub(super) fn keep(&self, spawn: SpawnInfo) -> SpawnInfo {
-        let mut maps = lock(&self.0);
+        self.used.store(true, Ordering::SeqCst);
+        let mut maps = lock(&self.maps);
         if maps.by_spawn.insert(spawn.spawn_id, spawn.clone()).is_none() {
             maps.by_request.entry(spawn.request).or_default().push(spawn.spawn_id);
         }
@@ -97,7 +103,7 @@ impl Texts {
     }
 
     pub(super) fn forget_spawn(&self, spawn_id: u64) {
-        let mut maps = lock(&self.0);
+        let mut maps = lock(&self.maps);
         let Some(spawn) = maps.by_spawn.remove(&spawn_id) else { return };
         if let Some(ids) = maps.by_request.get_mut(&spawn.request) {
             ids.retain(|id| *id != spawn_id);
@@ -108,11 +114,10 @@ impl Texts {
     }
 
     pub(super) fn forget_request(&self, request: u64) {
-        let mut maps = lock(&self.0);
-        // Mostly there is none, and a look would hash the handle first.
-        if maps.by_request.is_empty() {
+        if !self.used.load(Ordering::SeqCst) {
             return;
         }
+        let mut maps = lock(&self.maps);
         for id in maps.by_request.remove(&request).unwrap_or_default() {
             maps.by_spawn.remove(&id);
         }

@@ -3,7 +3,7 @@
 use super::{Inner, RequestShared};
 use crate::client::body_buffer::BodyBuffer;
 use crate::client::status::Status;
-use crate::synca::{TaskMutex, TaskWaker};
+use crate::synca::{TaskMutex, TaskMutexGuard, TaskWaker};
 
 /// A read with at least so much room goes straight to the socket: below, the copy is cheaper than a system call.
 const DIRECT_READ_BYTES_MIN: usize = 16 * 1024;
@@ -47,33 +47,31 @@ impl RequestShared {
     /// Copies body bytes out; a large buffer takes them straight from the socket once the library's own buffer is
     /// empty.
     pub fn read(&self, into: &mut [u8]) -> Result<usize, Status> {
-        {
-            let mut inner = self.inner();
-            inner.direct = into.len() >= DIRECT_READ_BYTES_MIN;
-            if inner.body.is_empty() {
-                let stream = inner.stream.clone().filter(|_| inner.direct && !inner.body_ended);
-                let Some(stream) = stream else {
-                    let waits = !inner.direct && std::mem::replace(&mut inner.direct_ready, false);
-                    let wake = inner.producer.clone().filter(|_| waits);
-                    let outcome = inner.nothing_to_read().map(|()| 0);
-                    let _emptied = self.take_emptied(&mut inner);
-                    drop(inner);
-                    wake.into_iter().for_each(|waker| waker.wake());
-                    return outcome;
-                };
-                drop(inner);
-                return self.read_direct(&stream, into);
-            }
+        let mut inner = self.inner();
+        inner.direct = into.len() >= DIRECT_READ_BYTES_MIN;
+        if !inner.body.is_empty() {
+            return self.read_buffered(inner, into);
         }
-        self.read_buffered(into)
+        let stream = inner.stream.clone().filter(|_| inner.direct && !inner.body_ended);
+        let Some(stream) = stream else {
+            let waits = !inner.direct && std::mem::replace(&mut inner.direct_ready, false);
+            let wake = inner.producer.clone().filter(|_| waits);
+            let outcome = inner.nothing_to_read().map(|()| 0);
+            let _emptied = self.take_emptied(&mut inner);
+            drop(inner);
+            wake.into_iter().for_each(|waker| waker.wake());
+            return outcome;
+        };
+        drop(inner);
+        self.read_direct(&stream, into)
     }
 
     /// Copies what is in the buffer, a piece under each lock: the producer may be the thread that polls.
-    fn read_buffered(&self, into: &mut [u8]) -> Result<usize, Status> {
-        let mut total = 0;
+    fn read_buffered<'a>(&'a self, first: TaskMutexGuard<'a, Inner>, into: &mut [u8]) -> Result<usize, Status> {
+        let (mut held, mut total) = (Some(first), 0);
         loop {
             let (count, wake, _emptied) = {
-                let inner = &mut *self.inner();
+                let inner = &mut *held.take().unwrap_or_else(|| self.inner());
                 let count = inner.body.read(&mut into[total..]);
                 if count == 0 && total == 0 && !into.is_empty() {
                     // Another thread took it: that is no end.
@@ -95,8 +93,7 @@ impl RequestShared {
         {
             let inner = self.inner();
             if !inner.body.is_empty() {
-                drop(inner);
-                return self.read_buffered(into);
+                return self.read_buffered(inner, into);
             }
             if inner.body_ended {
                 return inner.nothing_to_read().map(|()| 0);
