@@ -226,7 +226,7 @@ fn run(input: &Input, pieces: Option<[u8; 4]>) -> Vec<Course> {
     assert!(context.pool.is_empty());
     assert!((0..net.opened().len()).all(|index| net.is_closed(index)));
     let mut terminal = 0;
-    while let Some(event) = host.next_event() {
+    while let Some(event) = host.events(1)() {
         terminal += usize::from(event.flags & event_flags::DONE != 0);
     }
     assert_eq!(terminal, all.len());
