@@ -1,33 +1,7 @@
 /* Goal: what a MiB of a body costs. Method: `download URL read|peek FROM TO CA_FILE` receives the body of URL, and marks where
  * FROM and TO bytes of it have come (writes to descriptor -1), for whoever counts system calls between the marks (`cargo xtask
  * test --only syscalls`) or instructions of runs of different length (`--only instructions`). */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "valtron_http.h"
-
-static void fail(const char *what, valtron_status status) {
-    fprintf(stderr, "%s: %s\n", what, valtron_status_name(status));
-    exit(1);
-}
-
-static void mark(const char *word) {
-    ssize_t ignored = write(-1, word, strlen(word));
-    (void)ignored;
-}
-
-static char ca_pem[65536];
-
-static size_t read_ca(const char *path) {
-    FILE *file = fopen(path, "rb");
-    size_t len;
-    if (file == NULL) exit(2);
-    len = fread(ca_pem, 1, sizeof ca_pem, file);
-    fclose(file);
-    return len;
-}
+#include "traced.h"
 
 /* The next piece of the body, of whatever size; 0: none now. */
 static size_t take(valtron_client *client, valtron_request request, int by_peek) {
@@ -58,9 +32,7 @@ int main(int argc, char **argv) {
     by_peek = strcmp(argv[2], "peek") == 0;
     from = strtoull(argv[3], NULL, 10);
     to = strtoull(argv[4], NULL, 10);
-    client_config.trust = VALTRON_TRUST_PEM_ONLY;
-    client_config.ca_pem = ca_pem;
-    client_config.ca_pem_len = read_ca(argv[5]);
+    trust(&client_config, argv[5]);
     client_config.worker_threads = 0;
     status = valtron_client_create(&client_config, &client);
     if (status != VALTRON_OK) fail("client", status);

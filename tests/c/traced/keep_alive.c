@@ -1,36 +1,10 @@
 /* Goal: what a request costs in system calls. Method: `keep_alive URL COUNT perform|events WORKERS CA_FILE` makes some
  * requests to warm up and then COUNT more, one after the other, over one connection, and says so if it was not one. The driver
  * (`cargo xtask test --only syscalls`) counts in a trace what all threads call between two marks: writes to descriptor -1. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "valtron_http.h"
-
-static void fail(const char *what, valtron_status status) {
-    fprintf(stderr, "%s: %s\n", what, valtron_status_name(status));
-    exit(1);
-}
+#include "traced.h"
 
 /* Session tickets have come, buffers have grown. */
 #define WARM_UP 100
-
-static void mark(const char *word) {
-    ssize_t ignored = write(-1, word, strlen(word));
-    (void)ignored;
-}
-
-static char ca_pem[65536];
-
-static size_t read_ca(const char *path) {
-    FILE *file = fopen(path, "rb");
-    size_t len;
-    if (file == NULL) exit(2);
-    len = fread(ca_pem, 1, sizeof ca_pem, file);
-    fclose(file);
-    return len;
-}
 
 static void read_body(valtron_client *client, valtron_request request) {
     uint8_t buffer[4096];
@@ -82,9 +56,7 @@ int main(int argc, char **argv) {
     count = atoi(argv[2]);
     events = strcmp(argv[3], "events") == 0;
     client_config.worker_threads = atoi(argv[4]);
-    client_config.trust = VALTRON_TRUST_PEM_ONLY;
-    client_config.ca_pem = ca_pem;
-    client_config.ca_pem_len = read_ca(argv[5]);
+    trust(&client_config, argv[5]);
     status = valtron_client_create(&client_config, &client);
     if (status != VALTRON_OK) fail("client", status);
     config.url = argv[1];
